@@ -1,0 +1,80 @@
+// Hold: who may touch the connection.
+#include "http/connection.h"
+
+#include <sys/epoll.h>
+
+#include "http/response.h"
+#include "http/server.h"
+
+namespace corral::http {
+Connection::Connection(Server& server, const Endpoint& endpoint, net::Accepted accepted)
+    : server_(server),
+      endpoint_(endpoint),
+      fd_(std::move(accepted.fd)),
+      peer_(std::move(accepted.peer)),
+      finder_(server.limits()),
+      chunked_(server.limits()) {
+  set_deadline(server_.limits().header_time_max_ms);
+}
+
+Connection::~Connection() = default;
+
+void Connection::on_events(std::uint32_t events) {
+  // Said once only, and perhaps together with the last bytes: whoever reads them must go on to the
+  // end of file.
+  if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+    peer_ended_.store(true, std::memory_order_relaxed);
+  if (token_.fetch_or(kHeld | kMarked) & kHeld) {
+    if (shared_.load()) flush_shared_outbox();
+    return;
+  }
+  token_.fetch_and(~kMarked, std::memory_order_relaxed);
+  unread_ = true;
+  settle(step());
+}
+
+// One look at the connection, whatever it is waiting for.
+Connection::Next Connection::step() {
+  switch (stage_) {
+    case Stage::writing:
+      return continue_writing();
+    case Stage::lingering:
+      return discard_input();
+    default:
+      return read_and_proceed();
+  }
+}
+
+// The holder is done for now: it lets go, or looks again if something has happened meanwhile.
+void Connection::settle(Next next) {
+  for (;;) {
+    switch (next) {
+      case Next::handed_over:
+        return;
+      case Next::closed:
+        return server_.end_connection(*this);
+      case Next::again:  // still held, so nothing else can end it meanwhile
+        return server_.post([this] { settle(step()); });
+      case Next::wait:
+        if (try_let_go()) return;
+        next = step();
+    }
+  }
+}
+
+// A worker's request is over. A pipelined one that is already here is parsed and queued by it.
+void Connection::go_on_after(Next next) {
+  if (next == Next::wait && stage_ == Stage::idle) next = go_on();
+  if (next == Next::handed_over) return;  // another worker may have ended the connection already
+  settle(next);
+}
+
+bool Connection::try_let_go() {
+  std::uint32_t held = kHeld;
+  if (token_.compare_exchange_strong(held, 0, std::memory_order_acq_rel)) return true;
+  token_.fetch_and(~kMarked, std::memory_order_acquire);
+  unread_ = true;
+  return false;
+}
+
+}  // namespace corral::http

@@ -1,0 +1,93 @@
+// Who polls the sockets. One thread at a time holds the baton: the right to make a turn of the
+// event loop, and with it everything that belongs to "the poller" in this room.
+//
+//   worker without a request:  takes the baton, polls, lets go of it with the first request it
+//                              has read, runs that one itself: no thread is woken for it
+//   io-0, the standby:         polls when no worker does: all are busy, or the one that polled
+//                              has been in its request for longer than a tick
+//
+// So a short request runs on the thread that read it, and a long one keeps nobody waiting for
+// longer than kTickMs. Where requests take longer than kLongRunNs, measured as they run, a worker
+// that leaves wakes an idle one to poll in its place, at once.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "dispatch/queue.h"
+#include "http/exchange.h"
+#include "net/event_loop.h"
+
+namespace corral::http {
+
+class Polling {
+ public:
+  using Queue = dispatch::Queue<Exchange>;
+
+  struct Options {
+    // The standby polls at least so often while it does.
+    Milliseconds standby_turn_max_ms = net::EventLoop::kUntilEvent;
+    // On the standby's thread with the baton held: before its first turn in a row, after each, and
+    // after the last.
+    std::function<void()> on_standby_begin = [] {};
+    std::function<void()> on_standby_turn = [] {};
+    std::function<void()> on_standby_end = [] {};
+  };
+
+  // The loop and the queue outlive it.
+  Polling(net::EventLoop& loop, Queue& queue, Options options);
+
+  // --- a worker's thread, outside of Python
+  // The next request, polling for it if nobody else does; nothing once the queue is closed and
+  // empty. The one taken before is over.
+  std::optional<Queue::Taken> take();
+  // The same, but only what is in the queue already. Also inside of Python.
+  std::optional<Queue::Taken> try_take();
+
+  // --- any thread that holds a connection
+  dispatch::Admission push(Exchange& exchange);
+  // Whether the calling thread is the poller.
+  bool is_poller() const;
+  // Workers look at the queue again: it has been closed.
+  void wake();
+
+  // --- io-0
+  void stand_by();  // returns after stop()
+  void stop();      // from any thread
+
+ private:
+  bool try_hold();
+  void let_go();
+  std::optional<Queue::Taken> poll_for_one();
+  void note_runs();
+  void rest_for_a_tick();
+  void sleep_while_others_poll();
+  bool is_unattended();
+  void poll_for_busy_workers();
+
+  net::EventLoop& loop_;
+  Queue& queue_;
+  const Options options_;
+  // Written and read in opposite order by who lets go and by the standby, sequentially consistent,
+  // so that it never sleeps beside a free baton.
+  std::atomic<bool> held_{false};
+  std::atomic<bool> asleep_{false};
+  std::atomic<bool> stopping_{false};
+  std::atomic<std::thread::id> poller_{};
+  std::atomic<std::thread::id> standby_{};
+  std::atomic<std::uint64_t> turns_{0};  // made by anybody
+  std::atomic<std::int64_t> run_ns_{0};  // a request's run, of late
+  std::mutex mutex_;
+  std::condition_variable awake_;  // of the standby; with mutex_
+  // The standby's own:
+  std::uint64_t turns_seen_ = 0;
+  int quiet_ticks_ = 0;
+  int unattended_ticks_ = 0;
+};
+
+}  // namespace corral::http

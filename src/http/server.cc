@@ -1,0 +1,238 @@
+#include "http/server.h"
+
+#include <sys/epoll.h>
+
+#include <cerrno>
+
+#include "base/check.h"
+
+namespace corral::http {
+namespace {
+
+constexpr Milliseconds kTickMs = 250;
+constexpr Milliseconds kAcceptPauseMs = 100;
+constexpr int kAcceptsPerTurn = 64;
+// Connections that no process has taken for so long are accepted by one that is busy, to wait in
+// its queue, where they get an answer: their turn, a 503, or the health check's.
+constexpr Milliseconds kPatienceMs = 5;
+constexpr int kAcceptsPerLook = 16;
+
+}  // namespace
+
+class Server::Listener final : public net::Source {
+ public:
+  Listener(Server& server, Endpoint& endpoint) : server_(server), endpoint_(endpoint) {}
+  void on_events(std::uint32_t) override { server_.accept_some(*this); }
+  Endpoint& endpoint() { return endpoint_; }
+
+ private:
+  Server& server_;
+  Endpoint& endpoint_;
+};
+
+Server::Server(HttpLimits limits, HttpOptions options, AdmissionLimits admission,
+               Listening listening, Queue& queue, Log& log)
+    : limits_(limits),
+      options_(std::move(options)),
+      admission_(admission),
+      listening_(listening),
+      queue_(queue),
+      log_(log),
+      body_budget_(std::make_shared<Budget>(limits_.body_memory_total_bytes_max)),
+      unsent_budget_(std::make_shared<Budget>(limits_.unsent_total_bytes_max)) {}
+
+Server::~Server() { CORRAL_CHECK(!thread_.joinable(), "stop() comes before the end of a server"); }
+
+Result<void> Server::start(std::vector<int> listen_fds) {
+  auto loop = net::EventLoop::create();
+  if (!loop) return loop.error();
+  loop_ = std::move(*loop);
+  for (int fd : listen_fds) {
+    Endpoint& endpoint = endpoints_.emplace_back();
+    endpoint.fd = Fd(fd);
+    // Several processes accept from it: whoever comes late must not wait inside accept.
+    net::set_nonblocking(fd);
+    endpoint.address = net::local_address(fd);
+    listeners_.push_back(std::make_unique<Listener>(*this, endpoint));
+  }
+  loop_->set_tick(kTickMs, [this] { tick(); });
+  Polling::Options options;
+  if (listening_ == Listening::with_others) {
+    options.standby_turn_max_ms = kPatienceMs;
+    options.on_standby_begin = [this] { leave_listeners_to_others(); };
+    options.on_standby_turn = [this] { accept_what_nobody_wants(); };
+    options.on_standby_end = [this] {
+      if (std::exchange(standing_back_, false)) resume_accepting();
+    };
+  }
+  polling_ = std::make_unique<Polling>(*loop_, queue_, std::move(options));
+  thread_ = Thread("io-0", [this] {
+    polling_->stand_by();
+    while (!connections_.empty()) drop(**connections_.begin());
+  });
+  return {};
+}
+
+void Server::serve() {
+  loop_->post([this] { resume_accepting(); });
+}
+
+void Server::drain(std::function<void()> on_drained) {
+  loop_->post([this, done = std::move(on_drained)]() mutable {
+    on_drained_ = std::move(done);
+    begin_drain();
+  });
+}
+
+void Server::stop() {
+  if (!thread_.joinable()) return;
+  polling_->stop();
+  thread_.join();
+}
+
+// Of shared sockets one connection at a time. The kernel asks the process that has waited longest
+// first: who has taken one goes to the end of that line.
+void Server::accept_some(Listener& listener) {
+  if (listening_ == Listening::alone) {
+    accept_up_to(listener.endpoint(), kAcceptsPerTurn);
+    return;
+  }
+  if (!accepting_) return;
+  accept_up_to(listener.endpoint(), 1);
+  if (!accepting_) return;
+  loop_->remove(listener.endpoint().fd.get());
+  listen(listener);
+}
+
+// The standby polls because this process's workers are busy: the kernel shall not ask it.
+void Server::leave_listeners_to_others() {
+  if (!accepting_) return;
+  standing_back_ = true;
+  next_look_ms_ = monotonic_ms() + kPatienceMs;
+  stop_listening();
+}
+
+void Server::accept_what_nobody_wants() {
+  if (!standing_back_ || monotonic_ms() < next_look_ms_) return;
+  for (auto& listener : listeners_) accept_up_to(listener->endpoint(), kAcceptsPerLook);
+  next_look_ms_ = monotonic_ms() + kPatienceMs;
+}
+
+void Server::stop_listening() {
+  if (!std::exchange(accepting_, false)) return;
+  for (auto& listener : listeners_) loop_->remove(listener->endpoint().fd.get());
+}
+
+void Server::listen(Listener& listener) {
+  // Several processes may share the socket: only one of them is woken.
+  if (loop_->add(listener.endpoint().fd.get(), EPOLLIN | EPOLLEXCLUSIVE, listener)) return;
+  log_.error(303, "cannot watch a listening socket; its connections are not accepted",
+             {{"errno", errno}});
+}
+
+// False when a limit stopped it before the accept queue was empty.
+bool Server::accept_up_to(Endpoint& endpoint, int count) {
+  for (; count > 0; --count) {
+    if (connections_.size() >= limits_.connections_max) {
+      pause_accepting("the connection limit is reached");
+      return false;
+    }
+    net::Accepted accepted;
+    switch (net::accept_one(endpoint.fd.get(), accepted)) {
+      case net::AcceptStatus::empty:
+        return true;
+      case net::AcceptStatus::failed:
+        continue;
+      case net::AcceptStatus::exhausted:
+        pause_accepting("no descriptor or memory for another connection");
+        return false;
+      case net::AcceptStatus::accepted:
+        break;
+    }
+    add_one(counters_.accepted);
+    auto* connection = new Connection(*this, endpoint, std::move(accepted));
+    connections_.insert(connection);
+    constexpr std::uint32_t kEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+    if (!loop_->add(connection->fd(), kEvents, *connection)) drop(*connection);
+  }
+  return false;
+}
+
+// Level-triggered listeners would be reported again and again: they leave the loop until the pause
+// is over.
+void Server::pause_accepting(const char* reason) {
+  if (!accepting_ && !standing_back_) return;
+  paused_until_ms_ = monotonic_ms() + kAcceptPauseMs;
+  standing_back_ = false;
+  stop_listening();
+  const LogField fields[] = {{"reason", reason}, {"connections", connections_.size()}};
+  limit_log_.note(Limit::connections, {}, std::span<const LogField>(fields));
+}
+
+void Server::resume_accepting() {
+  if (accepting_ || draining()) return;
+  accepting_ = true;
+  for (auto& listener : listeners_) listen(*listener);
+}
+
+void Server::drop(Connection& connection) {
+  connections_.erase(&connection);
+  loop_->remove(connection.fd());
+  loop_->retire(std::unique_ptr<net::Source>(&connection));
+}
+
+void Server::post(std::function<void()> task) { loop_->post(std::move(task)); }
+
+void Server::end_connection(Connection& connection) {
+  if (polling_->is_poller()) {
+    drop(connection);
+    check_drained();
+  } else {
+    loop_->post([this, &connection] {
+      drop(connection);
+      check_drained();
+    });
+  }
+}
+
+void Server::tick() {
+  const Milliseconds now_ms = monotonic_ms();
+  const std::vector<Connection*> all(connections_.begin(), connections_.end());
+  for (Connection* connection : all) connection->on_tick(now_ms);
+  refuse_overdue();
+  if (listening_ == Listening::with_others) {
+    // The kernel may have told of a connection only a process that became busy in that moment.
+    for (auto& listener : listeners_) accept_some(*listener);
+  }
+  if (!accepting_ && paused_until_ms_ != 0 && now_ms >= paused_until_ms_ &&
+      connections_.size() < limits_.connections_max) {
+    paused_until_ms_ = 0;
+    resume_accepting();
+  }
+}
+
+void Server::begin_drain() {
+  if (std::exchange(standing_back_, false)) resume_accepting();  // nothing can wait any longer
+  const bool was_serving = accepting_ || paused_until_ms_ != 0;
+  if (was_serving) {
+    for (auto& listener : listeners_) {
+      while (!accept_up_to(listener->endpoint(), kAcceptsPerTurn) && accepting_) {
+      }
+    }
+  }
+  draining_.store(true, std::memory_order_relaxed);
+  for (auto& listener : listeners_) {
+    if (accepting_) loop_->remove(listener->endpoint().fd.get());
+    listener->endpoint().fd.reset();
+  }
+  accepting_ = false;
+  tick();
+  check_drained();
+}
+
+void Server::check_drained() {
+  if (!draining() || !connections_.empty() || !on_drained_) return;
+  std::exchange(on_drained_, nullptr)();
+}
+
+}  // namespace corral::http

@@ -1,0 +1,137 @@
+// The HTTP side of the engine: listeners, connections, admission, drain. Its sockets are polled by
+// one thread at a time (polling.h): "the poller" below.
+//
+// Made and started by engine/boot; the sink (a group's queue) is given at construction. Requests
+// reach the sink as Exchange tokens; when it refuses, the client gets 503 with Retry-After at once.
+//
+//   created --serve()--> serving --drain()--> draining --last connection gone--> drained
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <list>
+#include <memory>
+#include <unordered_set>
+#include <vector>
+
+#include "base/budget.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "dispatch/queue.h"
+#include "http/connection.h"
+#include "http/counters.h"
+#include "http/exchange.h"
+#include "http/limit_log.h"
+#include "http/polling.h"
+#include "net/event_loop.h"
+
+namespace corral::http {
+
+// A listening socket and what the environ says about it.
+struct Endpoint {
+  Fd fd;
+  net::Address address;
+};
+
+class Server {
+ public:
+  using Queue = dispatch::Queue<Exchange>;
+
+  // Who else accepts from the listening sockets.
+  enum class Listening {
+    alone,
+    // Other processes do. An accepted connection cannot be given back: while no worker of this one
+    // is free, connections are left to the others for kPatienceMs.
+    with_others,
+  };
+
+  Server(HttpLimits limits, HttpOptions options, AdmissionLimits admission, Listening listening,
+         Queue& queue, Log& log);
+  ~Server();
+
+  // Starts io-0. The descriptors become the server's.
+  Result<void> start(std::vector<int> listen_fds);
+  // Begins to accept.
+  void serve();
+  // Serves what waits in the accept queues, closes the listeners and idle connections, and lets the
+  // rest finish. Each remaining response ends its connection. `on_drained` is called by the poller
+  // when the last connection has gone.
+  void drain(std::function<void()> on_drained);
+  // Ends io-0; connections still open are closed. No worker polls any more.
+  void stop();
+
+  // Where workers get their requests. After start().
+  Polling& polling() { return *polling_; }
+
+  // What a request would meet in the queue now.
+  dispatch::Admission foresee_admission() const { return queue_.foresee_push(); }
+
+  const HttpLimits& limits() const { return limits_; }
+  const HttpOptions& options() const { return options_; }
+  const AdmissionLimits& admission() const { return admission_; }
+  Log& log() const { return log_; }
+  Counters& counters() { return counters_; }
+  LimitLog& limit_log() { return limit_log_; }
+  const std::shared_ptr<Budget>& body_budget() const { return body_budget_; }
+  const std::shared_ptr<Budget>& unsent_budget() const { return unsent_budget_; }
+  bool draining() const { return draining_.load(std::memory_order_relaxed); }
+
+ private:
+  friend class Connection;
+  class Listener;
+
+  // --- the poller
+  void accept_some(Listener& listener);
+  bool accept_up_to(Endpoint& endpoint, int count);
+  void drop(Connection& connection);
+  void tick();
+  void leave_listeners_to_others();
+  void accept_what_nobody_wants();
+  void stop_listening();
+  void listen(Listener& listener);
+  void pause_accepting(const char* reason);
+  void resume_accepting();
+  void begin_drain();
+  void check_drained();
+
+  // --- any thread (shedding.cc)
+  // Answers 503 to what has waited too long in the queue.
+  void refuse_overdue();
+  void refuse_overdue_if_any() {
+    if (queue_.is_overload()) refuse_overdue();
+  }
+
+  // --- any thread that holds the connection
+  // Runs it in the poller's next turn.
+  void post(std::function<void()> task);
+  // Closes it, here or by way of the poller.
+  void end_connection(Connection& connection);
+
+  const HttpLimits limits_;
+  const HttpOptions options_;
+  const AdmissionLimits admission_;
+  const Listening listening_;
+  Queue& queue_;
+  Log& log_;
+  Counters counters_;
+  LimitLog limit_log_{log_, counters_};
+  const std::shared_ptr<Budget> body_budget_;    // memory of the bodies that are not small
+  const std::shared_ptr<Budget> unsent_budget_;  // memory of responses that clients do not take
+  std::atomic<bool> draining_{false};
+
+  std::unique_ptr<net::EventLoop> loop_;
+  std::unique_ptr<Polling> polling_;
+  Thread thread_;
+  // The poller's own:
+  std::list<Endpoint> endpoints_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  std::unordered_set<Connection*> connections_;
+  bool accepting_ = false;
+  bool standing_back_ = false;  // from shared listeners, which are accepted from all the same
+  Milliseconds next_look_ms_ = 0;
+  Milliseconds paused_until_ms_ = 0;
+  std::function<void()> on_drained_;
+};
+
+}  // namespace corral::http
