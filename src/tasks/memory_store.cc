@@ -1,0 +1,196 @@
+#include "tasks/memory_store.h"
+
+#include <algorithm>
+
+namespace corral::tasks {
+
+std::string MemoryDatabase::enqueue(NewJob job) {
+  std::lock_guard lock(mutex_);
+  const std::uint64_t age = ++version_;
+  Row row;
+  row.id = "job-" + std::to_string(age);
+  row.age = age;
+  row.queue = std::move(job.queue);
+  row.payload = std::move(job.payload);
+  row.priority = job.priority;
+  row.run_after_ms = job.delay_ms > 0 ? clock_() + job.delay_ms : 0;
+  const std::string id = row.id;
+  Row& kept = rows_.emplace(id, std::move(row)).first->second;
+  waiting_.emplace(place_of(kept), &kept);
+  return id;
+}
+
+std::optional<Row> MemoryDatabase::find(const std::string& id) const {
+  std::lock_guard lock(mutex_);
+  const auto found = rows_.find(id);
+  if (found == rows_.end()) return std::nullopt;
+  return found->second;
+}
+
+int MemoryDatabase::count(RowStatus status) const {
+  std::lock_guard lock(mutex_);
+  return static_cast<int>(std::count_if(rows_.begin(), rows_.end(), [&](const auto& entry) {
+    return entry.second.status == status;
+  }));
+}
+
+bool MemoryDatabase::has_node(const std::string& node) const {
+  std::lock_guard lock(mutex_);
+  return nodes_.contains(node);
+}
+
+std::uint64_t MemoryDatabase::version() const {
+  std::lock_guard lock(mutex_);
+  return version_;
+}
+
+int MemoryDatabase::join(const std::string& node, Milliseconds lease_ms,
+                         const std::set<std::pair<std::string, std::int64_t>>& known) {
+  std::lock_guard lock(mutex_);
+  renew(node, lease_ms);
+  for (auto& [id, row] : rows_) {
+    const bool is_ours = row.status == RowStatus::running && row.node == node;
+    if (is_ours && !known.contains({id, row.lease})) put_back(row);
+  }
+  return rescue();
+}
+
+int MemoryDatabase::beat(const std::string& node, Milliseconds lease_ms) {
+  std::lock_guard lock(mutex_);
+  renew(node, lease_ms);
+  return rescue();
+}
+
+void MemoryDatabase::renew(const std::string& node, Milliseconds lease_ms) {
+  nodes_[node] = clock_() + lease_ms;
+}
+
+// Jobs of nodes whose lease has ended, or whose row is gone, are charged with a crash.
+int MemoryDatabase::rescue() {
+  const Milliseconds now_ms = clock_();
+  std::erase_if(nodes_, [&](const auto& node) { return node.second <= now_ms; });
+  int rescued = 0;
+  for (auto& [id, row] : rows_) {
+    if (row.status != RowStatus::running || nodes_.contains(row.node)) continue;
+    ++rescued;
+    ++row.crashes;
+    if (row.crashes < kCrashesMax) {
+      put_back(row);
+      continue;
+    }
+    row.status = RowStatus::failed;
+    row.node.clear();
+    row.result = R"({"error": "WorkerCrashed"})";
+    ++version_;
+  }
+  return rescued;
+}
+
+// As if never claimed, but for the lease: the attempt that held it must not finish the next one.
+void MemoryDatabase::put_back(Row& row) {
+  row.status = RowStatus::ready;
+  row.node.clear();
+  --row.attempts;
+  waiting_.emplace(place_of(row), &row);
+  ++version_;
+}
+
+Claim MemoryDatabase::claim(const std::string& node, int limit, Store::Suspects suspects) {
+  std::lock_guard lock(mutex_);
+  const bool wants_suspect = suspects == Store::Suspects::one;
+  const std::size_t count_max =
+      static_cast<std::size_t>(wants_suspect ? std::min(limit, 1) : limit);
+  const Milliseconds now_ms = clock_();
+  Claim claim;
+  for (auto next = waiting_.begin(); next != waiting_.end();) {
+    Row& row = *next->second;
+    const auto here = next++;
+    if ((row.crashes > 0) != wants_suspect) continue;
+    const Milliseconds due_ms = std::max<Milliseconds>(row.run_after_ms - now_ms, 0);
+    if (due_ms > 0 || claim.jobs.size() == count_max) {
+      if (claim.next_due_ms < 0 || due_ms < claim.next_due_ms) claim.next_due_ms = due_ms;
+      if (claim.next_due_ms == 0) break;
+      continue;
+    }
+    row.status = RowStatus::running;
+    row.node = node;
+    ++row.lease;
+    ++row.attempts;
+    ++version_;
+    claim.jobs.push_back(Job{row.id, row.lease, row.queue, row.crashes, row.payload});
+    waiting_.erase(here);
+  }
+  return claim;
+}
+
+Row* MemoryDatabase::find_running(const std::string& id, std::int64_t lease) {
+  const auto found = rows_.find(id);
+  if (found == rows_.end()) return nullptr;
+  Row& row = found->second;
+  return row.status == RowStatus::running && row.lease == lease ? &row : nullptr;
+}
+
+int MemoryDatabase::finish(std::span<const Outcome> outcomes) {
+  std::lock_guard lock(mutex_);
+  int late = 0;
+  for (const Outcome& outcome : outcomes) {
+    Row* row = find_running(outcome.id, outcome.lease);
+    if (!row) {
+      ++late;
+      continue;
+    }
+    row->status =
+        outcome.status == JobStatus::successful ? RowStatus::successful : RowStatus::failed;
+    row->result = outcome.result;
+    row->node.clear();
+    ++version_;
+  }
+  return late;
+}
+
+void MemoryDatabase::release(std::span<const Job> jobs) {
+  std::lock_guard lock(mutex_);
+  for (const Job& job : jobs) {
+    if (Row* row = find_running(job.id, job.lease)) put_back(*row);
+  }
+}
+
+void MemoryDatabase::leave(const std::string& node) {
+  std::lock_guard lock(mutex_);
+  nodes_.erase(node);
+}
+
+Result<int> MemoryStore::open() { return database_.join(options_.node, options_.lease_ms, known_); }
+
+Result<Claim> MemoryStore::claim(int limit, Suspects suspects) {
+  seen_version_ = database_.version();
+  Claim claim = database_.claim(options_.node, limit, suspects);
+  if (std::exchange(loses_next_claim_, false))
+    return Error{"the connection was lost before the answer"};
+  for (const Job& job : claim.jobs) known_.emplace(job.id, job.lease);
+  return claim;
+}
+
+Result<int> MemoryStore::finish(std::span<const Outcome> outcomes) {
+  const int late = database_.finish(outcomes);
+  for (const Outcome& outcome : outcomes) known_.erase({outcome.id, outcome.lease});
+  return late;
+}
+
+Result<void> MemoryStore::release(std::span<const Job> jobs) {
+  database_.release(jobs);
+  for (const Job& job : jobs) known_.erase({job.id, job.lease});
+  return {};
+}
+
+Result<int> MemoryStore::beat() { return database_.beat(options_.node, options_.lease_ms); }
+
+// Counts this node's own writes too: one claim too many now and then, never one too few.
+Result<bool> MemoryStore::changed() {
+  const std::uint64_t version = database_.version();
+  return std::exchange(seen_version_, version) != version;
+}
+
+void MemoryStore::close() { database_.leave(options_.node); }
+
+}  // namespace corral::tasks

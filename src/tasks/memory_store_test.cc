@@ -1,0 +1,47 @@
+#include "tasks/memory_store.h"
+
+#include <gtest/gtest.h>
+
+#include "tasks/store_suite.h"
+
+namespace corral::tasks {
+namespace {
+
+class MemoryWorld : public StoreWorld {
+ public:
+  Store& node(int number) override { return nodes_.at(static_cast<std::size_t>(number)); }
+  std::string enqueue(NewJob job) override { return database_.enqueue(std::move(job)); }
+  Row row(const std::string& id) override { return database_.find(id).value(); }
+  void pass(Milliseconds span_ms) override { now_ms_ += span_ms; }
+  void lose_next_claim(int number) override {
+    nodes_.at(static_cast<std::size_t>(number)).lose_next_claim_for_test();
+  }
+
+ private:
+  Milliseconds now_ms_ = 1;
+  MemoryDatabase database_{[this] { return now_ms_; }};
+  std::array<MemoryStore, 2> nodes_{MemoryStore{database_, {"node-0", kWorldLeaseMs}},
+                                    MemoryStore{database_, {"node-1", kWorldLeaseMs}}};
+};
+
+std::unique_ptr<StoreWorld> make_memory_world() { return std::make_unique<MemoryWorld>(); }
+
+INSTANTIATE_TEST_SUITE_P(Memory, StoreSuite, testing::Values(&make_memory_world));
+
+TEST(MemoryDatabase, CountsByStatusAndForgetsNodesThatLeave) {
+  MemoryDatabase database([] { return Milliseconds{1}; });
+  MemoryStore store(database, {"node", kWorldLeaseMs});
+  ASSERT_TRUE(store.open());
+  EXPECT_TRUE(database.has_node("node"));
+  database.enqueue({.payload = "a"});
+  database.enqueue({.payload = "b"});
+  ASSERT_TRUE(store.claim(1, Store::Suspects::none));
+  EXPECT_EQ(database.count(RowStatus::ready), 1);
+  EXPECT_EQ(database.count(RowStatus::running), 1);
+  EXPECT_FALSE(database.find("no such job"));
+  store.close();
+  EXPECT_FALSE(database.has_node("node"));
+}
+
+}  // namespace
+}  // namespace corral::tasks

@@ -1,0 +1,62 @@
+// Where jobs live. The keeper is the only caller, always on its own thread, one call at a time; a
+// call may block on the database but never on user code.
+//
+// Any failure of the database is an Error: the keeper logs it once, pauses with growing delays and
+// calls open() again. Nothing is lost by repeating a call: claims and finishes are guarded by id
+// and lease.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "tasks/job.h"
+
+namespace corral::tasks {
+
+struct Claim {
+  std::vector<Job> jobs;
+  Milliseconds next_due_ms =
+      -1;  // until the earliest waiting job of the kind asked for may run; -1: none is waiting
+};
+
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  // Connects, registers this node, and rescues what dead nodes of this store left RUNNING. Returns
+  // how many. Called again after every failure. It then also gives back what this node claimed
+  // without the keeper having learnt of it: rows RUNNING here whose (id, lease) no claim()
+  // returned, because the answer was lost with the connection.
+  virtual Result<int> open() = 0;
+
+  // Up to `limit` ready jobs, by priority, due time and age. `suspects` decides about jobs with
+  // crashes > 0: `none` skips them; `one` returns at most one, and only such a job.
+  enum class Suspects { none, one };
+  virtual Result<Claim> claim(int limit, Suspects suspects) = 0;
+
+  // Writes outcomes whose lease still holds; returns how many were late and changed nothing. An
+  // outcome that the database refuses for what is in it is the store's to solve: an Error would be
+  // repeated for ever.
+  virtual Result<int> finish(std::span<const Outcome> outcomes) = 0;
+
+  // Gives claimed jobs back as if never claimed (they were not begun, or the node stops without
+  // waiting for them).
+  virtual Result<void> release(std::span<const Job> jobs) = 0;
+
+  // Renews this node's lease, registering it again where others took it for dead, and rescues what
+  // dead nodes left. Returns how many were rescued.
+  virtual Result<int> beat() = 0;
+
+  // True when rows may have changed since the last claim without a wake (written by another
+  // program). Cheap.
+  virtual Result<bool> changed() = 0;
+
+  // Removes the node's row and disconnects.
+  virtual void close() = 0;
+};
+
+}  // namespace corral::tasks

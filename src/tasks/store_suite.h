@@ -1,0 +1,293 @@
+// The tests that every job store passes. A store's own test file includes this once and says how to
+// make a StoreWorld:
+//
+//   INSTANTIATE_TEST_SUITE_P(Memory, StoreSuite, testing::Values(&make_memory_world));
+//
+// Tests of the test suite's own kind: real rows, no waiting; time passes because the world moves
+// it.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "tasks/memory_store.h"
+#include "tasks/store.h"
+
+namespace corral::tasks {
+
+constexpr Milliseconds kWorldLeaseMs = 15'000;  // every node of a world has this lease
+
+// One database with up to two nodes on it.
+class StoreWorld {
+ public:
+  virtual ~StoreWorld() = default;
+  virtual Store& node(int number) = 0;          // 0 or 1; not opened
+  virtual std::string enqueue(NewJob job) = 0;  // by a program that is neither node; returns the id
+  virtual Row row(const std::string& id) = 0;
+  virtual void pass(Milliseconds span_ms) = 0;  // on the database's clock
+  virtual void lose_next_claim(
+      int number) = 0;  // that node's next claim() is carried out, but returns an Error
+};
+
+using MakeStoreWorld = std::unique_ptr<StoreWorld> (*)();
+
+class StoreSuite : public testing::TestWithParam<MakeStoreWorld> {
+ protected:
+  void SetUp() override {
+    world_ = GetParam()();
+    ASSERT_TRUE(store().open());
+  }
+  void TearDown() override { store().close(); }
+
+  Store& store() { return world_->node(0); }
+  Store& other() { return world_->node(1); }
+  Row row(const std::string& id) { return world_->row(id); }
+
+  std::vector<std::string> enqueue(int count) {
+    std::vector<std::string> ids;
+    for (int n = 0; n < count; ++n) ids.push_back(world_->enqueue({.payload = std::to_string(n)}));
+    return ids;
+  }
+  std::vector<Job> claim(Store& from, int limit, Store::Suspects suspects = Store::Suspects::none) {
+    auto claim = from.claim(limit, suspects);
+    EXPECT_TRUE(claim) << claim.error().message;
+    return claim ? claim->jobs : std::vector<Job>{};
+  }
+  static Outcome outcome_of(const Job& job, JobStatus status = JobStatus::successful) {
+    return Outcome{job.id, job.lease, status,
+                   status == JobStatus::successful ? R"({"value": 1})" : R"({"error": "no"})"};
+  }
+  int finish(Store& to, std::vector<Outcome> outcomes) {
+    auto late = to.finish(outcomes);
+    EXPECT_TRUE(late) << late.error().message;
+    return late ? *late : -1;
+  }
+  // Node 0 claims a job and falls silent; node 1 rescues it.
+  Job make_suspect(const std::string& id) {
+    Job job = claim(store(), 1).at(0);
+    EXPECT_EQ(job.id, id);
+    world_->pass(kWorldLeaseMs + 1);
+    EXPECT_EQ(*other().open(), 1);
+    return job;
+  }
+
+  std::unique_ptr<StoreWorld> world_;
+};
+
+TEST_P(StoreSuite, ClaimsNoMoreThanAskedOldestFirst) {
+  const auto ids = enqueue(5);
+  const auto first = claim(store(), 2);
+  ASSERT_EQ(first.size(), 2u);
+  EXPECT_EQ(first[0].id, ids[0]);
+  EXPECT_EQ(first[1].id, ids[1]);
+  EXPECT_EQ(row(ids[0]).status, RowStatus::running);
+  EXPECT_EQ(row(ids[0]).attempts, 1);
+  EXPECT_EQ(row(ids[2]).status, RowStatus::ready);
+  EXPECT_EQ(claim(store(), 10).size(), 3u);
+  EXPECT_TRUE(claim(store(), 10).empty());
+}
+
+TEST_P(StoreSuite, HandsOutPayloadQueueAndLease) {
+  const auto id = world_->enqueue({.payload = R"({"name": "täsk"})", .queue = "mail"});
+  const auto jobs = claim(store(), 1);
+  ASSERT_EQ(jobs.size(), 1u);
+  EXPECT_EQ(jobs[0].payload, R"({"name": "täsk"})");
+  EXPECT_EQ(jobs[0].queue, "mail");
+  EXPECT_EQ(jobs[0].crashes, 0);
+  EXPECT_EQ(jobs[0].lease, row(id).lease);
+}
+
+TEST_P(StoreSuite, HigherPriorityGoesFirst) {
+  const auto low = world_->enqueue({.payload = "low", .priority = -10});
+  const auto plain = world_->enqueue({.payload = "plain"});
+  const auto high = world_->enqueue({.payload = "high", .priority = 10});
+  const auto jobs = claim(store(), 3);
+  ASSERT_EQ(jobs.size(), 3u);
+  EXPECT_EQ(jobs[0].id, high);
+  EXPECT_EQ(jobs[1].id, plain);
+  EXPECT_EQ(jobs[2].id, low);
+}
+
+TEST_P(StoreSuite, AJobWaitsForItsTime) {
+  world_->enqueue({.payload = "later", .delay_ms = 60'000});
+  auto early = store().claim(5, Store::Suspects::none);
+  ASSERT_TRUE(early);
+  EXPECT_TRUE(early->jobs.empty());
+  EXPECT_GT(early->next_due_ms, 30'000);
+  EXPECT_LE(early->next_due_ms, 60'000);
+  world_->pass(60'001);
+  auto due = store().claim(5, Store::Suspects::none);
+  ASSERT_TRUE(due);
+  EXPECT_EQ(due->jobs.size(), 1u);
+  EXPECT_EQ(due->next_due_ms, -1);
+}
+
+TEST_P(StoreSuite, FinishWritesStatusAndResult) {
+  enqueue(2);
+  const auto jobs = claim(store(), 2);
+  ASSERT_EQ(jobs.size(), 2u);
+  EXPECT_EQ(finish(store(), {outcome_of(jobs[0]), outcome_of(jobs[1], JobStatus::failed)}), 0);
+  EXPECT_EQ(row(jobs[0].id).status, RowStatus::successful);
+  EXPECT_EQ(row(jobs[1].id).status, RowStatus::failed);
+  EXPECT_TRUE(claim(store(), 2).empty());
+}
+
+TEST_P(StoreSuite, ARepeatedFinishIsLateAndHarmless) {
+  enqueue(1);
+  const auto jobs = claim(store(), 1);
+  EXPECT_EQ(finish(store(), {outcome_of(jobs.at(0))}), 0);
+  EXPECT_EQ(finish(store(), {outcome_of(jobs.at(0), JobStatus::failed)}), 1);
+  EXPECT_EQ(row(jobs[0].id).status, RowStatus::successful);
+}
+
+TEST_P(StoreSuite, ReleaseGivesBackAsIfNeverClaimed) {
+  enqueue(1);
+  const auto jobs = claim(store(), 1);
+  ASSERT_TRUE(store().release(jobs));
+  EXPECT_EQ(row(jobs.at(0).id).status, RowStatus::ready);
+  EXPECT_EQ(row(jobs[0].id).attempts, 0);
+  EXPECT_EQ(row(jobs[0].id).crashes, 0);
+  const auto again = claim(store(), 1);
+  ASSERT_EQ(again.size(), 1u);
+  EXPECT_GT(again[0].lease, jobs[0].lease);
+  EXPECT_EQ(finish(store(), {outcome_of(jobs[0])}), 1)
+      << "the released attempt must not finish the next one";
+  ASSERT_TRUE(store().release(jobs)) << "nor give it back";
+  EXPECT_EQ(row(jobs[0].id).status, RowStatus::running);
+}
+
+TEST_P(StoreSuite, TwoNodesNeverGetTheSameJob) {
+  enqueue(20);
+  ASSERT_TRUE(other().open());
+  std::set<std::string> seen;
+  for (int round = 0; round < 5; ++round) {
+    for (Store* node : std::array{&store(), &other()}) {
+      for (const Job& job : claim(*node, 2)) EXPECT_TRUE(seen.insert(job.id).second) << job.id;
+    }
+  }
+  EXPECT_EQ(seen.size(), 20u);
+  other().close();
+}
+
+TEST_P(StoreSuite, ASilentNodesJobsAreRescuedAndItsLateFinishIsFenced) {
+  const auto id = enqueue(1).at(0);
+  const Job job = make_suspect(id);
+  EXPECT_EQ(row(id).status, RowStatus::ready);
+  EXPECT_EQ(row(id).crashes, 1);
+  EXPECT_EQ(row(id).attempts, 0) << "a crash is not a failed attempt";
+  EXPECT_EQ(finish(store(), {outcome_of(job)}), 1);
+  EXPECT_EQ(row(id).status, RowStatus::ready);
+  other().close();
+}
+
+TEST_P(StoreSuite, ABeatKeepsTheLease) {
+  enqueue(1);
+  const auto jobs = claim(store(), 1);
+  for (int n = 0; n < 4; ++n) {
+    world_->pass(kWorldLeaseMs / 2);
+    EXPECT_EQ(*store().beat(), 0);
+  }
+  EXPECT_EQ(*other().open(), 0);
+  EXPECT_EQ(finish(store(), {outcome_of(jobs.at(0))}), 0);
+  other().close();
+}
+
+TEST_P(StoreSuite, ABeatRescuesToo) {
+  ASSERT_TRUE(other().open());
+  enqueue(1);
+  ASSERT_EQ(claim(other(), 1).size(), 1u);
+  world_->pass(kWorldLeaseMs / 2);
+  EXPECT_EQ(*store().beat(), 0);
+  world_->pass(kWorldLeaseMs / 2 + 1);
+  EXPECT_EQ(*store().beat(), 1);
+}
+
+TEST_P(StoreSuite, ANodeTakenForDeadJoinsAgainWithItsNextBeat) {
+  ASSERT_TRUE(other().open());
+  world_->pass(kWorldLeaseMs + 1);
+  ASSERT_TRUE(other().beat());
+  ASSERT_TRUE(store().beat());
+  enqueue(1);
+  ASSERT_EQ(claim(store(), 1).size(), 1u);
+  world_->pass(kWorldLeaseMs / 2);
+  EXPECT_EQ(*other().beat(), 0) << "the node is alive again: its job stays its own";
+  other().close();
+}
+
+TEST_P(StoreSuite, SuspectsAreClaimedOneByOneAndOnlyWhenAskedFor) {
+  const auto ids = enqueue(2);
+  ASSERT_EQ(claim(store(), 2).size(), 2u);
+  world_->pass(kWorldLeaseMs + 1);
+  ASSERT_EQ(*other().open(), 2);
+  const auto innocent = world_->enqueue({.payload = "innocent"});
+  const auto plain = claim(other(), 5);
+  ASSERT_EQ(plain.size(), 1u);
+  EXPECT_EQ(plain[0].id, innocent);
+  const auto suspects = claim(other(), 1, Store::Suspects::one);
+  ASSERT_EQ(suspects.size(), 1u);
+  EXPECT_EQ(suspects[0].id, ids[0]);
+  EXPECT_EQ(suspects[0].crashes, 1);
+  EXPECT_EQ(claim(other(), 5, Store::Suspects::one).size(), 1u);
+  EXPECT_TRUE(claim(other(), 1, Store::Suspects::one).empty());
+  other().close();
+}
+
+TEST_P(StoreSuite, SuspectsDoNotCountAsWaitingForOthers) {
+  const auto id = enqueue(1).at(0);
+  make_suspect(id);
+  auto plain = other().claim(5, Store::Suspects::none);
+  ASSERT_TRUE(plain);
+  EXPECT_TRUE(plain->jobs.empty());
+  EXPECT_EQ(plain->next_due_ms, -1) << "the keeper would ask again at once, for ever";
+  other().close();
+}
+
+TEST_P(StoreSuite, TooManyCrashesFailTheJob) {
+  const auto id = enqueue(1).at(0);
+  make_suspect(id);
+  ASSERT_EQ(claim(other(), 1, Store::Suspects::one).size(), 1u);
+  world_->pass(kWorldLeaseMs + 1);
+  EXPECT_EQ(*store().beat(), 1);
+  EXPECT_EQ(row(id).status, RowStatus::failed);
+  EXPECT_EQ(row(id).crashes, 2);
+  EXPECT_NE(row(id).result.find("WorkerCrashed"), std::string::npos) << row(id).result;
+}
+
+TEST_P(StoreSuite, CloseLeavesNothingRunningBehind) {
+  ASSERT_TRUE(other().open());
+  enqueue(1);
+  const auto jobs = claim(other(), 1);
+  ASSERT_TRUE(other().release(jobs));
+  other().close();
+  world_->pass(kWorldLeaseMs / 2);
+  EXPECT_EQ(*store().beat(), 0);
+  EXPECT_EQ(claim(store(), 1).size(), 1u);
+}
+
+TEST_P(StoreSuite, ChangedNoticesRowsOfOtherPrograms) {
+  ASSERT_TRUE(claim(store(), 1).empty());
+  EXPECT_FALSE(*store().changed());
+  enqueue(1);
+  EXPECT_TRUE(*store().changed());
+  EXPECT_EQ(claim(store(), 1).size(), 1u);
+}
+
+TEST_P(StoreSuite, OpenGivesBackAClaimWhoseAnswerWasLost) {
+  const auto ids = enqueue(3);
+  const auto held = claim(store(), 1);
+  world_->lose_next_claim(0);
+  ASSERT_FALSE(store().claim(2, Store::Suspects::none));
+  ASSERT_EQ(row(ids[1]).status, RowStatus::running);
+  EXPECT_EQ(*store().open(), 0);
+  EXPECT_EQ(row(ids[1]).status, RowStatus::ready);
+  EXPECT_EQ(row(ids[1]).crashes, 0);
+  EXPECT_EQ(row(ids[2]).status, RowStatus::ready);
+  EXPECT_EQ(finish(store(), {outcome_of(held.at(0))}), 0) << "what the keeper holds stays held";
+}
+
+}  // namespace corral::tasks
