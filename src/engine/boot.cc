@@ -1,0 +1,172 @@
+// From configuration to READY.
+#include <sys/eventfd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "engine/engine.h"
+#include "gateway/task_program.h"
+#include "gateway/wsgi_program.h"
+
+namespace corral::engine {
+namespace {
+
+int web_threads(const EngineConfig& config) {
+  int threads = 0;
+  for (const GroupConfig& group : config.groups) {
+    if (group.role == Role::web) threads += group.workers * group.threads;
+  }
+  return threads;
+}
+
+}  // namespace
+
+Engine::Engine(EngineConfig config, PyModuleDef* guest, control::Channel channel, Log& log)
+    : config_(std::move(config)),
+      guest_(guest),
+      channel_(std::move(channel)),
+      log_(log),
+      attention_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      requests_(config_.admission.queue_depth_max,
+                {web_threads(config_), config_.admission.overload_wait_max_ms}) {
+  // Another process of the node may run the keeper: then its eventfd is all there is to wake.
+  host_.wake_keeper = [this] {
+    if (keeper_) {
+      keeper_->wake();
+    } else if (config_.wake_fd >= 0) {
+      eventfd_write(config_.wake_fd, 1);
+    }
+  };
+}
+
+Engine::~Engine() = default;
+
+Result<void> Engine::boot() {
+  if (Result<void> built = build(); !built) return built;
+  for (Slot& slot : slots_) start_worker(slot);
+  if (Result<void> loaded = wait_for_workers(); !loaded) return loaded;
+  return start_keeper();
+}
+
+Result<void> Engine::build() {
+  for (const GroupConfig& group : config_.groups) {
+    if (group.role == Role::tasks) build_keeper();
+    for (int index = 1; index <= group.workers; ++index) {
+      Slot& slot = slots_.emplace_back();
+      slot.group = &group;
+      const bool single = group.workers == 1 && group.role == Role::command;
+      slot.name = single ? group.name : group.name + "." + std::to_string(index);
+    }
+  }
+  if (config_.listen_fds.empty()) return {};
+  server_ = std::make_unique<http::Server>(config_.http, config_.http_options, config_.admission,
+                                           listening(), requests_, log_);
+  return server_->start(config_.listen_fds);
+}
+
+// Workers in processes of their own are one group each, with its only worker.
+http::Server::Listening Engine::listening() const {
+  for (const GroupConfig& group : config_.groups) {
+    const bool is_one_of_many = group.placement == interp::Placement::main && group.multiprocess;
+    if (group.role == Role::web && is_one_of_many) return http::Server::Listening::with_others;
+  }
+  return http::Server::Listening::alone;
+}
+
+void Engine::build_keeper() {
+  const GroupConfig* tasks = nullptr;
+  for (const GroupConfig& group : config_.groups) {
+    if (group.role == Role::tasks) tasks = &group;
+  }
+  store_ = std::make_unique<gateway::StoreCall>(context_for(*tasks, "keeper"), config_.node);
+  tasks::Keeper::Options options;
+  options.threads = tasks->workers * tasks->threads;
+  options.limits = config_.tasks;
+  options.node_wake_fd = config_.wake_fd;
+  options.around_thread = [this](const std::function<void()>& body) {
+    store_->around_thread(body);
+  };
+  keeper_ = std::make_unique<tasks::Keeper>(*store_, std::move(options), log_);
+}
+
+gateway::ProgramContext Engine::context_for(const GroupConfig& group,
+                                            const std::string& worker_name) const {
+  return {guest_, &host_, &log_, worker_name, group.load};
+}
+
+std::unique_ptr<exec::Program> Engine::make_program(Slot& slot) {
+  gateway::ProgramContext context = context_for(*slot.group, slot.name);
+  switch (slot.group->role) {
+    case Role::web: {
+      gateway::WsgiProgram::Options options;
+      options.environ.multithread = slot.group->threads > 1;
+      options.environ.multiprocess = slot.group->multiprocess;
+      return std::make_unique<gateway::WsgiProgram>(std::move(context), options,
+                                                    server_->polling());
+    }
+    case Role::tasks:
+      return std::make_unique<gateway::TaskProgram>(
+          std::move(context), *keeper_,
+          [this](std::string config) { store_->configure(std::move(config)); });
+    case Role::command:
+      break;
+  }
+  auto program = std::make_unique<gateway::CommandProgram>(std::move(context));
+  slot.command = program.get();
+  return program;
+}
+
+void Engine::start_worker(Slot& slot) {
+  exec::Worker::Options options;
+  options.name = slot.name;
+  options.threads = slot.group->threads;
+  options.placement = slot.group->placement;
+  options.nice = slot.group->nice;
+  options.on_change = [this] { call_attention(); };
+  slot.worker = std::make_unique<exec::Worker>(std::move(options), make_program(slot), log_);
+  slot.started_ms = monotonic_ms();
+  slot.restart_at_ms = -1;
+  slot.worker->start();
+}
+
+// Until every worker has loaded its site, or one says why it cannot. A drain that comes meanwhile
+// ends the wait too.
+Result<void> Engine::wait_for_workers() {
+  for (;;) {
+    bool all = true;
+    for (const Slot& slot : slots_) {
+      const exec::WorkerState state = slot.worker->state();
+      if (state == exec::WorkerState::failed) return Error{slot.worker->failure()};
+      all = all && state != exec::WorkerState::starting;
+    }
+    if (all) return {};
+    const auto message = wait(-1);
+    if (!message) continue;
+    switch (message->kind) {
+      case control::Kind::closed:
+      case control::Kind::drain:
+      case control::Kind::stop:
+        give_up(0);  // nothing has been served: there is nothing to finish
+      default:
+        break;
+    }
+  }
+}
+
+Result<void> Engine::start_keeper() {
+  if (!keeper_ || !store_->configured()) return {};
+  Result<void> started = keeper_->start();
+  if (!started) return Error{"the job store cannot be opened: " + started.error().message};
+  keeper_started_ = true;
+  return {};
+}
+
+void Engine::report_ready() {
+  int workers = 0;
+  for (const Slot& slot : slots_)
+    workers += slot.worker->state() == exec::WorkerState::ready ? 1 : 0;
+  log_.debug("ready", {{"workers", workers}});
+  channel_.send(control::Kind::ready);
+}
+
+}  // namespace corral::engine

@@ -1,0 +1,33 @@
+// A task worker: takes claimed jobs from the keeper, runs each through corral.tasks.worker, reports
+// the outcome.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "gateway/program_base.h"
+#include "tasks/keeper.h"
+
+namespace corral::gateway {
+
+class TaskProgram final : public ProgramBase {
+ public:
+  // `on_store` is told how the keeper reaches the jobs' database (bytes for corral.tasks.store),
+  // once, from the worker's own thread, before the worker is ready.
+  TaskProgram(ProgramContext context, tasks::Keeper& keeper,
+              std::function<void(std::string)> on_store)
+      : ProgramBase(std::move(context)), keeper_(keeper), on_store_(std::move(on_store)) {}
+
+  void run(interp::PythonThread& thread, exec::Post* post) override;
+  void unload(interp::Attached& attached) override;
+
+ private:
+  bool load_application(interp::Attached& attached, exec::Loaded& loaded) override;
+  tasks::Outcome run_job(interp::Attached& attached, const tasks::Job& job);
+
+  tasks::Keeper& keeper_;
+  const std::function<void(std::string)> on_store_;
+  interp::Ref run_;
+};
+
+}  // namespace corral::gateway
