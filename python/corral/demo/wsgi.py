@@ -1,0 +1,9 @@
+"""The demo's WSGI application."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "corral.demo.settings")
+
+application = get_wsgi_application()

@@ -1,0 +1,41 @@
+"""What Corral raises. The text of each is one line meant for the operator."""
+
+
+class WorkerException(Exception):
+    """Base of everything that Corral raises about workers and their configuration."""
+
+
+class WorkerInitializationError(WorkerException):
+    """A worker could not load what it is to run."""
+
+
+class WorkerShutdownError(WorkerException):
+    """A worker did not end in time."""
+
+
+class ConfigurationError(WorkerException):
+    """A setting has a value that cannot work."""
+
+
+class HookExecutionError(WorkerException):
+    """A hook of the site raised."""
+
+
+class TaskExecutionError(WorkerException):
+    """A task could not be run."""
+
+
+class PoolExecutionError(WorkerException):
+    """A pool of workers could not run what it was given."""
+
+
+class TaskCancelled(TaskExecutionError):
+    """The attempt was cancelled."""
+
+
+class TaskTimeout(TaskExecutionError):
+    """The attempt ran longer than it may."""
+
+
+class WorkerCrashed(TaskExecutionError):
+    """The worker died while it ran the attempt."""

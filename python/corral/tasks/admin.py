@@ -1,0 +1,138 @@
+"""Read-only admin pages: jobs and nodes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from .models import Job, Node
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):
+    """Lists and shows; jobs change by running, nodes by living."""
+
+    show_full_result_count = False
+
+    class Media:
+        css = {"all": ["corral_tasks/admin.css"]}  # noqa: RUF012  # Django's own form
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Job)
+class JobAdmin(ReadOnlyAdmin):
+    """The jobs, newest first."""
+
+    list_display = (
+        "task_path",
+        "status",
+        "queue_name",
+        "priority",
+        "enqueued_at",
+        "started_at",
+        "finished_at",
+        "took",
+        "worker",
+    )
+    list_filter = ("status", "queue_name", "backend_name", "task_path")
+    search_fields = ("id", "task_path", "args", "kwargs", "errors")
+    fieldsets = (
+        (None, {"fields": ("id", "task_path", "status", "shown_args", "shown_kwargs")}),
+        (_("Outcome"), {"fields": ("shown_return_value", "shown_errors")}),
+        (
+            _("Times"),
+            {
+                "fields": (
+                    "enqueued_at",
+                    "run_after",
+                    "started_at",
+                    "last_attempted_at",
+                    "finished_at",
+                    "took",
+                )
+            },
+        ),
+        (
+            _("Where"),
+            {
+                "fields": (
+                    "queue_name",
+                    "priority",
+                    "backend_name",
+                    "shown_workers",
+                    "crashes",
+                    "lease",
+                    "node",
+                )
+            },
+        ),
+    )
+
+    @admin.display(description=_("took"))
+    def took(self, job: Job) -> str:
+        if job.finished_at is None or job.last_attempted_at is None:
+            return ""
+        seconds = (job.finished_at - job.last_attempted_at).total_seconds()
+        return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.1f} ms"
+
+    @admin.display(description=_("worker"))
+    def worker(self, job: Job) -> str:
+        return job.worker_ids[-1] if job.worker_ids else ""
+
+    @admin.display(description=_("arguments"))
+    def shown_args(self, job: Job) -> SafeString:
+        return _pretty(job.args)
+
+    @admin.display(description=_("keyword arguments"))
+    def shown_kwargs(self, job: Job) -> SafeString:
+        return _pretty(job.kwargs)
+
+    @admin.display(description=_("return value"))
+    def shown_return_value(self, job: Job) -> SafeString | str:
+        return _pretty(job.return_value) if job.status == "SUCCESSFUL" else ""
+
+    @admin.display(description=_("attempts, by worker"))
+    def shown_workers(self, job: Job) -> SafeString:
+        return format_html_join(SafeString("<br>"), "{}", ((name,) for name in job.worker_ids))
+
+    @admin.display(description=_("errors"))
+    def shown_errors(self, job: Job) -> SafeString:
+        return format_html_join(
+            "",
+            '<p><strong>{}</strong>: {}</p><pre class="corral-text">{}</pre>',
+            (
+                [_printable(e.get(k, "")) for k in ("exception_class_path", "message", "traceback")]
+                for e in job.errors
+            ),
+        )
+
+
+@admin.register(Node)
+class NodeAdmin(ReadOnlyAdmin):
+    """The running nodes, and dead ones until their jobs are rescued."""
+
+    list_display = ("host", "pid", "started_at", "expires_at", "incarnation")
+    fields = ("incarnation", "host", "pid", "started_at", "expires_at", "machine")
+
+
+def _pretty(value: Any) -> SafeString:
+    text = _printable(json.dumps(value, indent=2, ensure_ascii=False))
+    return format_html('<pre class="corral-text">{}</pre>', text)
+
+
+def _printable(text: str) -> str:
+    # A task may return or raise lone surrogates, which no page can hold.
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,176 @@
+"""`corral.tasks.DatabaseBackend`: enqueue is one INSERT in the caller's own transaction.
+
+The row becomes visible, and the keeper is woken, exactly when that transaction commits; a rollback
+takes the job with it. Nothing else about the caller's transaction changes.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from asgiref.sync import sync_to_async
+from django.core.checks import CheckMessage
+from django.db import connections, router, transaction
+from django.db.models import DateTimeField, Func
+from django.tasks import Task, TaskResult, TaskResultStatus
+from django.tasks.backends.base import BaseTaskBackend
+from django.tasks.exceptions import InvalidTask, TaskResultDoesNotExist
+from django.tasks.signals import task_enqueued
+from django.utils import timezone
+
+from . import guest, options
+from .clock import now_sql
+from .names import NAME_CHARS_MAX
+
+if TYPE_CHECKING:
+    from .models import Job
+
+
+class DatabaseBackend(BaseTaskBackend):
+    """Keeps tasks in the table `corral_job`; `corral serve` and `corral work` run them.
+
+    OPTIONS: see `corral.tasks.options.Options`.
+    """
+
+    supports_defer = True
+    supports_async_task = True
+    supports_get_result = True
+    supports_priority = True
+
+    def __init__(self, alias: str, params: dict[str, Any]) -> None:
+        super().__init__(alias, params)
+        self.parsed_options = options.parse(self.options)
+
+    def database(self) -> str:
+        """The alias of the database that holds this backend's jobs."""
+        from .models import Job
+
+        return self.parsed_options.database or router.db_for_write(Job)
+
+    def validate_task(self, task: Task) -> None:
+        super().validate_task(task)
+        if len(task.queue_name) > NAME_CHARS_MAX:
+            raise InvalidTask(
+                f"Queue '{task.queue_name}' has {len(task.queue_name)} characters; "
+                f"at most {NAME_CHARS_MAX} are allowed."
+            )
+
+    def enqueue(self, task: Task, args: Iterable[Any], kwargs: dict[str, Any]) -> TaskResult:
+        """Insert a job and return its result, READY.
+
+        Raises InvalidTask, TypeError or ValueError (arguments that JSON cannot hold) and the
+        database's errors.
+        """
+        self.validate_task(task)
+        result = self._insert(task, args, kwargs)
+        task_enqueued.send(type(self), task_result=result)
+        return result
+
+    async def aenqueue(self, task: Task, args: Iterable[Any], kwargs: dict[str, Any]) -> TaskResult:
+        """As `enqueue`; asynchronous receivers are awaited on the caller's loop."""
+        self.validate_task(task)
+        result = await sync_to_async(self._insert)(task, args, kwargs)
+        await task_enqueued.asend(type(self), task_result=result)
+        return result
+
+    def get_result(self, result_id: str) -> TaskResult:
+        """The job `result_id` as it stands.
+
+        Raises TaskResultDoesNotExist for an id that is not one of this backend's jobs.
+        """
+        from . import lookup
+        from .models import Job
+
+        try:
+            key = uuid.UUID(result_id)
+            job = Job.objects.using(self.database()).get(pk=key, backend_name=self.alias)
+        except ValueError, TypeError, AttributeError, Job.DoesNotExist:
+            raise TaskResultDoesNotExist(result_id) from None
+        return lookup.task_result(job)
+
+    def check(self, **kwargs: Any) -> list[CheckMessage]:
+        from .checks import check_backend
+
+        return check_backend(self)
+
+    def _insert(self, task: Task, args: Iterable[Any], kwargs: dict[str, Any]) -> TaskResult:
+        result = TaskResult(
+            task=task,
+            id=str(uuid.uuid7()),
+            status=TaskResultStatus.READY,
+            enqueued_at=None,
+            started_at=None,
+            last_attempted_at=None,
+            finished_at=None,
+            args=list(args),
+            kwargs=kwargs,
+            backend=self.alias,
+            errors=[],
+            worker_ids=[],
+        )
+        database = self.database()
+        job = _job(result, database)
+        job.save(using=database, force_insert=True)
+        object.__setattr__(result, "enqueued_at", job.enqueued_at)
+        _wake_on_commit(database)
+        return result
+
+
+class _DatabaseNow(Func):
+    """The database's clock in the form of the stored times.
+
+    Not Django's Now(), which on MySQL ignores the zone the times are stored in.
+    """
+
+    output_field = DateTimeField()
+
+    def as_sql(self, compiler: Any, connection: Any, **extra: Any) -> tuple[str, list[Any]]:
+        return now_sql(connection), []
+
+
+def _job(result: TaskResult, database: str) -> Job:
+    from .models import Job
+
+    task = result.task
+    enqueued_at, clock = _now(database)
+    return Job(
+        id=result.id,
+        task_path=task.module_path,
+        queue_name=task.queue_name,
+        backend_name=result.backend,
+        priority=int(task.priority),
+        args=result.args,
+        kwargs=result.kwargs,
+        run_after=task.run_after,
+        enqueued_at=enqueued_at,
+        due_at=task.run_after or clock,
+    )
+
+
+def _now(database: str) -> tuple[datetime | _DatabaseNow, datetime | _DatabaseNow]:
+    """What to write for "now": to `enqueued_at`, which is shown, and to `due_at`, which decides."""
+    connection = connections[database]
+    if connection.vendor == "sqlite":
+        now = timezone.now()
+        return now, now
+    clock = _DatabaseNow()
+    # MySQL proper cannot return what the INSERT wrote; asking again would be a second query.
+    returns = connection.features.can_return_columns_from_insert
+    return (clock if returns else timezone.now()), clock
+
+
+def _wake_on_commit(database: str) -> None:
+    connection = connections[database]
+    if not connection.in_atomic_block and not connection.get_autocommit():
+        # The caller commits by hand, where Django has no on_commit; the keeper's poll finds the
+        # job.
+        return
+    hooks = connection.run_on_commit
+    if hooks and hooks[-1][1] is guest.wake_keeper:
+        # This transaction wakes the keeper already. Should that savepoint be rolled back, this row
+        # goes with it.
+        return
+    transaction.on_commit(guest.wake_keeper, using=database, robust=True)

@@ -1,0 +1,102 @@
+"""The two tables: jobs and the nodes that run them.
+
+`sql.py` writes the same rows without the ORM; a change here is a change there. Statuses are
+Django's four: scheduled is READY with `run_after`, a job whose node died is READY again with
+`crashes` counted.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+from django.tasks import TaskResultStatus
+from django.tasks.base import TASK_MAX_PRIORITY, TASK_MIN_PRIORITY
+
+from .fields import JSONTextField
+from .indexes import StatusIndex
+from .names import NAME_CHARS_MAX
+
+
+class Job(models.Model):
+    """One enqueued task: what to run, how it stands, what came of it."""
+
+    # Time-ordered, so that new rows go to the end of the index and the id breaks ties by age.
+    id = models.UUIDField(primary_key=True, default=uuid.uuid7, editable=False)
+    task_path = models.TextField("task")
+    queue_name = models.CharField("queue", max_length=NAME_CHARS_MAX)
+    backend_name = models.CharField("backend", max_length=NAME_CHARS_MAX)
+    priority = models.SmallIntegerField(default=0)
+    args = JSONTextField(default=list)
+    kwargs = JSONTextField(default=dict)
+    status = models.CharField(
+        max_length=10, choices=TaskResultStatus.choices, default=TaskResultStatus.READY
+    )
+
+    run_after = models.DateTimeField(null=True)
+    enqueued_at = models.DateTimeField()
+    # run_after, else enqueued_at: one column to order by, so that a deferred job that became due
+    # does not overtake older plain ones. In the future only where run_after is set; whoever defers
+    # a job again sets both.
+    due_at = models.DateTimeField()
+    started_at = models.DateTimeField("first started at", null=True)
+    last_attempted_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    return_value = JSONTextField(null=True)
+    errors = JSONTextField(default=list)  # records.error_entry, one a failed attempt, oldest first
+    worker_ids = JSONTextField(default=list)  # one an attempt, oldest first
+
+    lease = models.BigIntegerField(default=0)  # rises with each claim; proves who may finish it
+    crashes = models.SmallIntegerField(default=0)  # attempts that ended because their process died
+    # While RUNNING, the incarnation that claimed it. No foreign key: jobs must not pin nodes.
+    node = models.UUIDField(null=True)
+
+    class Meta:
+        db_table = "corral_job"
+        ordering = ("-id",)
+        indexes = (
+            StatusIndex(
+                name="corral_job_ready",
+                status="READY",
+                fields=["queue_name", "crashes", "-priority", "due_at", "id"],
+            ),
+            StatusIndex(
+                name="corral_job_deferred",
+                status="READY",
+                where={"run_after__isnull": False},
+                fields=["queue_name", "due_at"],
+            ),
+            StatusIndex(name="corral_job_running", status="RUNNING", fields=["node"]),
+        )
+        constraints = (
+            models.CheckConstraint(
+                name="corral_job_priority",
+                condition=models.Q(priority__range=(TASK_MIN_PRIORITY, TASK_MAX_PRIORITY)),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.task_path} {self.id}"
+
+
+class Node(models.Model):
+    """One running Corral. Dead when `expires_at` has passed, or its process is provably gone."""
+
+    incarnation = models.UUIDField(primary_key=True, editable=False)
+    host = models.CharField(max_length=255)
+    pid = models.BigIntegerField()
+    # Which boot of which kernel and process namespace `pid` belongs to, and when that process
+    # started, in the kernel's ticks: together they prove on the same machine that a process is gone
+    # and not merely that its number is in use.
+    machine = models.CharField(max_length=100, blank=True)
+    process_started = models.BigIntegerField(null=True)
+    started_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "corral_node"
+        ordering = ("-started_at",)
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.pid}"

@@ -1,0 +1,74 @@
+"""The shapes that travel between the table, the store and the runner, and how they become text.
+
+JSON is written as ASCII and kept in text columns: what a task returned comes back exactly (key
+order, 1e22 and NaN as floats, NUL characters, lone surrogates), which JSON types of databases do
+not promise, and no value a task can produce makes the database refuse a whole batch.
+"""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Container
+from typing import Any
+
+MESSAGE_CHARS_MAX = 4_000
+TRACEBACK_CHARS_MAX = 200_000
+
+WORKER_CRASHED = "corral.exceptions.WorkerCrashed"
+TASK_EXECUTION_ERROR = "corral.exceptions.TaskExecutionError"
+
+dumps = json.JSONEncoder(separators=(",", ":")).encode
+loads = json.loads
+
+
+def error_entry(class_path: str, message: str, trace: str) -> dict[str, str]:
+    """One element of a job's `errors`: Django's TaskError, and the message for people."""
+    return {"exception_class_path": class_path, "message": message, "traceback": trace}
+
+
+def plain_error(class_path: str, message: str) -> dict[str, str]:
+    """An entry for a failure that no Python exception of the task stands behind."""
+    return error_entry(class_path, message, f"{class_path}: {message}\n")
+
+
+def exception_entry(error: BaseException, *, hidden_files: Container[str] = ()) -> dict[str, str]:
+    """`error` as an entry; never raises, whatever its `__str__` or its traceback do.
+
+    Outermost frames in `hidden_files` are left out: the caller's own, which tell the reader
+    nothing.
+    """
+    kind = type(error)
+    return error_entry(
+        f"{kind.__module__}.{kind.__qualname__}", _message(error), _trace(error, hidden_files)
+    )
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)[:MESSAGE_CHARS_MAX]
+    except BaseException:
+        return "<its text could not be made>"
+
+
+def _trace(error: BaseException, hidden_files: Container[str]) -> str:
+    try:
+        frames = error.__traceback__
+        while frames and frames.tb_next and frames.tb_frame.f_code.co_filename in hidden_files:
+            frames = frames.tb_next
+        text = "".join(traceback.format_exception(type(error), error, frames))
+    except BaseException:
+        return f"{type(error).__qualname__}: <its traceback could not be made>\n"
+    if len(text) <= TRACEBACK_CHARS_MAX:
+        return text
+    half = TRACEBACK_CHARS_MAX // 2
+    return f"{text[:half]}\n... {len(text) - 2 * half} characters left out ...\n{text[-half:]}"
+
+
+def is_outcome(record: Any) -> bool:
+    """True when `record`, a parsed result, is what `runner` makes."""
+    return (
+        isinstance(record, dict)
+        and isinstance(record.get("began"), int)
+        and isinstance(record.get("ended"), int)
+    )

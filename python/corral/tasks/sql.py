@@ -1,0 +1,383 @@
+"""The SQL of the store, for each kind of database.
+
+Raw SQL, because the keeper's interpreter has no models. The rows are those of `models.py`;
+conditions repeat the words of its partial indexes, so that the database sees they apply. Parameters
+are named, `%(name)s`, on every database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from django.conf import settings
+
+from .clock import now_sql, payload_time, stored_zone
+from .records import dumps
+
+ORDER = "priority DESC, due_at, id"
+
+
+class Claimed(NamedTuple):
+    """A claimed row, after the claim. Times are ISO text, JSON columns are their text."""
+
+    priority: int
+    due_at: str
+    id: str
+    lease: int
+    queue_name: str
+    crashes: int
+    task_path: str
+    backend_name: str
+    run_after: str | None
+    enqueued_at: str
+    started_at: str | None
+    args: str
+    kwargs: str
+    errors: str
+    worker_ids: str
+
+
+class Finished(NamedTuple):
+    """What finish() writes. None leaves `errors` and `worker_ids` as they are.
+
+    `began` and `ended` are microseconds from now, so negative.
+    """
+
+    id: str
+    lease: int
+    status: str
+    began: int
+    ended: int
+    return_value: str | None
+    errors: str | None
+    worker_ids: str | None
+
+    def size(self) -> int:
+        """About how many bytes it adds to a statement."""
+        texts = (self.return_value, self.errors, self.worker_ids)
+        return 200 + sum(len(text) for text in texts if text)
+
+
+class Dialect:
+    """What all databases share; a subclass for each kind fills in the rest.
+
+    The base class holds what MySQL and SQLite do alike: updates one by one through executemany.
+    """
+
+    begin = "BEGIN"
+    columns = ", ".join(Claimed._fields)
+    peeks_always = False  # look before taking a write lock
+    row_bytes_max = 256 * 1024 * 1024
+    batch_bytes_max = 64 * 1024 * 1024
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+
+    # --- values
+
+    def key(self, text: str) -> str:
+        """An id as a parameter."""
+        if self.connection.features.has_native_uuid_field:
+            return text
+        return text.replace("-", "")
+
+    def id_text(self, value: Any) -> str:
+        """An id from the driver as canonical text."""
+        text = str(value)
+        if len(text) == 36:
+            return text
+        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+    def now(self) -> str:
+        """SQL for the present."""
+        return now_sql(self.connection)
+
+    def shifted(self, name: str) -> str:
+        """SQL for the present plus the parameter `name`, given through `clock()`."""
+        raise NotImplementedError
+
+    def clock(self, **microseconds: int) -> dict[str, Any]:
+        """The parameters for `now()` and for each `shifted()`, in microseconds from now."""
+        return dict(microseconds)
+
+    def time(self, value: Any) -> str | None:
+        return payload_time(self.connection, value)
+
+    def data_version(self, cursor: Any) -> int | None:
+        """A number that changes when another connection commits; None where there is none."""
+        return None
+
+    # --- conditions
+
+    def ready(self, queue: str, *, suspects: bool) -> str:
+        """The condition for rows of `queue` (SQL) that may be claimed now."""
+        crashes = "crashes > 0" if suspects else "crashes = 0"
+        return f"status = 'READY' AND queue_name = {queue} AND {crashes} AND due_at <= {self.now()}"
+
+    # --- claim
+
+    def queues_with_ready_jobs(self, cursor: Any) -> list[str]:
+        """The names of all queues with READY rows, by one probe of the index each."""
+        nth = "SELECT min(queue_name) FROM corral_job WHERE status = 'READY'"
+        cursor.execute(
+            f"WITH RECURSIVE names(name) AS ({nth} UNION ALL "
+            f"SELECT ({nth} AND queue_name > names.name) FROM names WHERE names.name IS NOT NULL) "
+            "SELECT name FROM names WHERE name IS NOT NULL"
+        )
+        return [name for (name,) in cursor.fetchall()]
+
+    def peek(
+        self, cursor: Any, queues: Sequence[str], *, suspects: bool, limit: int
+    ) -> dict[str, int]:
+        """How many of the best `limit` ready rows are in which queue.
+
+        One sub-select a queue, so that each reads the first rows of the index and sorts nothing.
+        """
+        heads = " UNION ALL ".join(
+            f"SELECT * FROM (SELECT queue_name, priority, due_at, id FROM corral_job "
+            f"WHERE {self.ready(f'%(queue{n})s', suspects=suspects)} "
+            f"ORDER BY {ORDER} LIMIT %(limit)s) AS head{n}"
+            for n in range(len(queues))
+        )
+        cursor.execute(
+            f"SELECT queue_name FROM ({heads}) AS heads ORDER BY {ORDER} LIMIT %(limit)s",
+            {**self.clock(), **_numbered(queues), "limit": limit},
+        )
+        counts: dict[str, int] = {}
+        for (name,) in cursor.fetchall():
+            counts[name] = counts.get(name, 0) + 1
+        return counts
+
+    def claim(
+        self, cursor: Any, queue: str, *, suspects: bool, limit: int, node: str, worker: str
+    ) -> list[Claimed]:
+        """Make up to `limit` ready rows of one queue RUNNING."""
+        raise NotImplementedError
+
+    def earliest_due(
+        self, cursor: Any, queues: Sequence[str], *, suspects: bool
+    ) -> tuple[Any, Any] | None:
+        """The first deferred row's due time and the present, as the driver gives them; or None."""
+        crashes = "crashes > 0" if suspects else "crashes = 0"
+        firsts = " UNION ALL ".join(
+            "SELECT min(due_at) AS due FROM corral_job WHERE status = 'READY' "
+            f"AND run_after IS NOT NULL AND {crashes} AND queue_name = %(queue{n})s"
+            for n in range(len(queues))
+        )
+        cursor.execute(
+            f"SELECT min(due), {self.now()} FROM ({firsts}) AS firsts",
+            {**self.clock(), **_numbered(queues)},
+        )
+        due, now = cursor.fetchone()
+        return None if due is None else (due, now)
+
+    # --- finish
+
+    def finish(self, cursor: Any, rows: Sequence[Finished]) -> int:
+        """Write outcomes whose lease holds; returns how many did."""
+        began, ended = self.shifted("began"), self.shifted("ended")
+        cursor.executemany(
+            # MySQL assigns from left to right: started_at must look at last_attempted_at before it
+            # changes.
+            "UPDATE corral_job SET status = %(status)s, "
+            f"started_at = CASE WHEN started_at = last_attempted_at THEN {began} "
+            f"ELSE started_at END, last_attempted_at = {began}, finished_at = {ended}, "
+            "return_value = %(return_value)s, errors = coalesce(%(errors)s, errors), "
+            "worker_ids = coalesce(%(worker_ids)s, worker_ids), node = NULL "
+            "WHERE id = %(id)s AND lease = %(lease)s AND status = 'RUNNING'",
+            [
+                {
+                    **row._asdict(),
+                    **self.clock(began=row.began, ended=row.ended),
+                    "id": self.key(row.id),
+                }
+                for row in rows
+            ],
+        )
+        return cursor.rowcount
+
+
+class SqliteDialect(Dialect):
+    """SQLite: one writer, so claims look first; the clock is the host's."""
+
+    begin = "BEGIN IMMEDIATE"
+    peeks_always = True
+
+    def shifted(self, name: str) -> str:
+        return f"%({name})s"
+
+    def clock(self, **microseconds: int) -> dict[str, Any]:
+        now = datetime.now(stored_zone(self.connection)).replace(tzinfo=None)
+        shifted = {name: str(now + timedelta(0, 0, by)) for name, by in microseconds.items()}
+        return {"now": str(now), **shifted}
+
+    def data_version(self, cursor: Any) -> int | None:
+        cursor.execute("PRAGMA data_version")
+        return cursor.fetchone()[0]
+
+    def claim(
+        self, cursor: Any, queue: str, *, suspects: bool, limit: int, node: str, worker: str
+    ) -> list[Claimed]:
+        cursor.execute(
+            "UPDATE corral_job SET status = 'RUNNING', lease = lease + 1, node = %(node)s, "
+            "started_at = coalesce(started_at, %(now)s), last_attempted_at = %(now)s, "
+            "worker_ids = CASE worker_ids WHEN '[]' THEN '[' "
+            "ELSE substr(worker_ids, 1, length(worker_ids) - 1) || ',' END || %(worker)s || ']' "
+            "WHERE id IN (SELECT id FROM corral_job "
+            f"WHERE {self.ready('%(queue)s', suspects=suspects)} ORDER BY {ORDER} LIMIT %(limit)s) "
+            f"RETURNING {self.columns}",
+            {
+                **self.clock(),
+                "queue": queue,
+                "limit": limit,
+                "node": self.key(node),
+                "worker": dumps(worker),
+            },
+        )
+        return [_claimed(self, row) for row in cursor.fetchall()]
+
+
+class PostgresDialect(Dialect):
+    """PostgreSQL: one statement for a batch, claims skip what others hold."""
+
+    @property
+    def columns(self) -> str:  # type: ignore[override]
+        times = ("due_at", "run_after", "enqueued_at", "started_at")
+        shown = {name: self._time_text(name) for name in times} | {"id": "job.id::text"}
+        return ", ".join(shown.get(name, name) for name in Claimed._fields)
+
+    def shifted(self, name: str) -> str:
+        return f"statement_timestamp() + %({name})s * interval '1 microsecond'"
+
+    def time(self, value: Any) -> str | None:
+        return value  # _time_text() made it what the payload wants
+
+    def claim(
+        self, cursor: Any, queue: str, *, suspects: bool, limit: int, node: str, worker: str
+    ) -> list[Claimed]:
+        # A CTE, because a plain sub-select with LIMIT may be run again by a nested loop and claim
+        # more than asked.
+        cursor.execute(
+            "WITH ready AS MATERIALIZED (SELECT id FROM corral_job "
+            f"WHERE {self.ready('%(queue)s', suspects=suspects)} "
+            f"ORDER BY {ORDER} LIMIT %(limit)s FOR UPDATE SKIP LOCKED) "
+            "UPDATE corral_job AS job SET status = 'RUNNING', lease = lease + 1, "
+            "node = %(node)s::uuid, started_at = coalesce(started_at, statement_timestamp()), "
+            "last_attempted_at = statement_timestamp(), "
+            "worker_ids = CASE worker_ids WHEN '[]' THEN '[' "
+            "ELSE left(worker_ids, -1) || ',' END || %(worker)s || ']' "
+            f"FROM ready WHERE job.id = ready.id RETURNING {self.columns}",
+            {"queue": queue, "limit": limit, "node": node, "worker": dumps(worker)},
+        )
+        return [_claimed(self, row) for row in cursor.fetchall()]
+
+    def finish(self, cursor: Any, rows: Sequence[Finished]) -> int:
+        types = ("uuid", "bigint", "text", "bigint", "bigint", "text", "text", "text")
+        arrays = ", ".join(
+            f"%({name})s::{kind}[]" for name, kind in zip(Finished._fields, types, strict=True)
+        )
+        cursor.execute(
+            "UPDATE corral_job AS job SET status = done.status, "
+            "started_at = CASE WHEN started_at = last_attempted_at "
+            f"THEN {self._shifted_column('began')} ELSE started_at END, "
+            f"last_attempted_at = {self._shifted_column('began')}, "
+            f"finished_at = {self._shifted_column('ended')}, "
+            "return_value = done.return_value, errors = coalesce(done.errors, job.errors), "
+            "worker_ids = coalesce(done.worker_ids, job.worker_ids), node = NULL "
+            f"FROM unnest({arrays}) AS done({', '.join(Finished._fields)}) "
+            "WHERE job.id = done.id AND job.lease = done.lease AND job.status = 'RUNNING'",
+            {name: [getattr(row, name) for row in rows] for name in Finished._fields},
+        )
+        return cursor.rowcount
+
+    def _shifted_column(self, name: str) -> str:
+        return f"statement_timestamp() + done.{name} * interval '1 microsecond'"
+
+    def _time_text(self, column: str) -> str:
+        # Text made by the server: the pure Python driver takes longer to read a time than the
+        # server to write it.
+        form = "'YYYY-MM-DD\"T\"HH24:MI:SS.US'"
+        if settings.USE_TZ:
+            return f"to_char({column} AT TIME ZONE 'UTC', {form}) || '+00:00'"
+        return f"to_char({column}, {form})"
+
+
+class MysqlDialect(Dialect):
+    """MariaDB and MySQL: UPDATE returns nothing, so select for update, then update."""
+
+    begin = "START TRANSACTION"
+
+    def __init__(self, connection: Any) -> None:
+        super().__init__(connection)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT @@max_allowed_packet")
+            packet_bytes_max = int(cursor.fetchone()[0])
+        # The driver doubles every quote and backslash of a text.
+        self.row_bytes_max = self.batch_bytes_max = max(packet_bytes_max // 2 - 4096, 4096)
+
+    def shifted(self, name: str) -> str:
+        return f"date_add({self.now()}, INTERVAL %({name})s MICROSECOND)"
+
+    def claim(
+        self, cursor: Any, queue: str, *, suspects: bool, limit: int, node: str, worker: str
+    ) -> list[Claimed]:
+        cursor.execute(
+            f"SELECT {self.columns} FROM corral_job "
+            f"WHERE {self.ready('%(queue)s', suspects=suspects)} "
+            f"ORDER BY {ORDER} LIMIT %(limit)s FOR UPDATE SKIP LOCKED",
+            {"queue": queue, "limit": limit},
+        )
+        rows = [Claimed._make(row) for row in cursor.fetchall()]
+        if not rows:
+            return []
+        label = dumps(worker)
+        cursor.execute(
+            "UPDATE corral_job SET status = 'RUNNING', lease = lease + 1, node = %(node)s, "
+            f"started_at = coalesce(started_at, {self.now()}), last_attempted_at = {self.now()}, "
+            "worker_ids = concat(CASE worker_ids WHEN '[]' THEN '[' ELSE "
+            "concat(left(worker_ids, char_length(worker_ids) - 1), ',') END, %(worker)s, ']') "
+            f"WHERE id IN ({', '.join(f'%(id{n})s' for n in range(len(rows)))})",
+            {
+                "node": self.key(node),
+                "worker": label,
+                **{f"id{n}": self.key(self.id_text(row.id)) for n, row in enumerate(rows)},
+            },
+        )
+        return [_claimed(self, _after_claim(row, label)) for row in rows]
+
+
+DIALECTS: dict[str, type[Dialect]] = {
+    "sqlite": SqliteDialect,
+    "postgresql": PostgresDialect,
+    "mysql": MysqlDialect,
+}
+
+
+def _numbered(queues: Sequence[str]) -> dict[str, str]:
+    return {f"queue{n}": queue for n, queue in enumerate(queues)}
+
+
+def _after_claim(row: Claimed, label: str) -> Claimed:
+    workers = f"[{label}]" if row.worker_ids == "[]" else f"{row.worker_ids[:-1]},{label}]"
+    return row._replace(lease=row.lease + 1, worker_ids=workers)
+
+
+def _claimed(dialect: Dialect, row: Sequence[Any]) -> Claimed:
+    """A row as the driver gives it, in the form the payload wants."""
+    priority, due_at, key, lease, queue, crashes, task, backend, after, enqueued, began, *rest = row
+    return Claimed(
+        priority,
+        dialect.time(due_at),
+        dialect.id_text(key),
+        lease,
+        queue,
+        crashes,
+        task,
+        backend,
+        dialect.time(after),
+        dialect.time(enqueued),
+        dialect.time(began),
+        *rest,
+    )
