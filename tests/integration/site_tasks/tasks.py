@@ -1,0 +1,122 @@
+"""Tasks of every kind: good, slow, failing, and deadly."""
+
+import ctypes
+import os
+import sys
+from typing import Any
+
+from django.db import connection, transaction
+from django.tasks import task
+
+from site_tasks import notes
+
+
+@task
+def add(a: int, b: int = 1) -> int:
+    """The plain one."""
+    return a + b
+
+
+@task
+def count(number: int) -> None:
+    """Leaves a note of having run."""
+    notes.note(f"ran {number}")
+
+
+@task
+def nothing() -> None:
+    """As quick as a task can be."""
+
+
+@task
+def wait(gate: str) -> str:
+    """Runs until the test opens the gate."""
+    notes.wait_at(gate)
+    notes.note(f"past {gate}")
+    return "done"
+
+
+@task(queue_name="mail", priority=7)
+def send(to: str) -> str:
+    """Has a queue and a priority of its own."""
+    return to
+
+
+@task(takes_context=True)
+def who(context: Any) -> dict[str, Any]:
+    """What a task sees of itself."""
+    result = context.task_result
+    return {
+        "id": result.id,
+        "attempt": context.attempt,
+        "status": result.status,
+        "workers": result.worker_ids,
+        "thread": notes.thread_name(),
+        "pid": os.getpid(),
+    }
+
+
+@task
+async def add_async(a: int, b: int) -> int:
+    """A coroutine."""
+    return a + b
+
+
+@task
+def fail(text: str) -> None:
+    """Fails as tasks do."""
+    raise ValueError(text)
+
+
+@task
+def give(kind: str) -> Any:
+    """Returns what JSON cannot hold."""
+    return {"object": object(), "set": {1, 2}, "huge": 10**5000}[kind]
+
+
+@task
+def leave(kind: str) -> None:
+    """Raises what is no ordinary failure."""
+    if kind == "SystemExit":
+        sys.exit(3)
+    if kind == "KeyboardInterrupt":
+        raise KeyboardInterrupt
+    recurse()
+
+
+def recurse() -> int:
+    """Deeper than Python goes."""
+    return recurse() + 1
+
+
+@task
+def leave_transaction() -> None:
+    """Begins a transaction, writes, and never ends it."""
+    transaction.atomic().__enter__()
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM corral_node")
+
+
+@task
+def close_connection() -> None:
+    """Takes the connection from under the worker."""
+    connection.ensure_connection()
+    connection.close()
+
+
+@task
+def die(kind: str, gate: str = "") -> None:
+    """Takes the process with it."""
+    notes.note(f"dies of {kind}")
+    if gate:
+        notes.wait_at(gate)
+    if kind == "exit":
+        os._exit(7)
+    ctypes.string_at(0)
+
+
+if "SITE_HAS_VANISHED" in os.environ:
+
+    @task
+    def vanished() -> None:
+        """Is not in the site any more where the workers run."""

@@ -1,0 +1,1 @@
+"""The Django site of these tests: three databases, tasks of every kind."""
