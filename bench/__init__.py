@@ -1,0 +1,1 @@
+"""Corral measured beside other servers; run.py is the way in."""
