@@ -75,10 +75,11 @@ async def endless(crowd: Crowd, number: int) -> None:
 
 
 async def tiny_chunks(crowd: Crowd, number: int) -> None:
-    """A body in chunks of one byte each."""
+    """A body in chunks of one byte each, one with an extension (more than data is refused)."""
     for turn in itertools.count(1):
         with await crowd.connect() as member:
-            await member.send(CHUNKED + b"1;a=b\r\nx\r\n" * TINY_CHUNKS + b"0\r\n\r\n")
+            chunks = b"1;a=b\r\nx\r\n" + b"1\r\nx\r\n" * (TINY_CHUNKS - 1)
+            await member.send(CHUNKED + chunks + b"0\r\n\r\n")
             reply = await member.reply()
             assert reply == (200, b"%d" % TINY_CHUNKS), reply
             crowd.note(200)

@@ -8,6 +8,7 @@ from hostile_servers import endure, serve, warm_up
 from harness import Corral
 
 BODY = b"x" * 300_000
+TO_FILES = "--body-memory-total=0"  # where bodies beyond --body-memory go
 
 
 def limit(server: Corral, what: int, number: int) -> None:
@@ -46,12 +47,16 @@ def refused_for_want_of_room(server: Corral) -> None:
 
 
 def test_no_folder_for_bodies(isolation: str, tmp_path: Path) -> None:
-    env = {"TMPDIR": str(tmp_path / "absent")}
-    with serve(isolation=isolation, env=env) as server, server.no_leaks():
+    """It was there at the start, else that would have failed."""
+    folder = tmp_path / "bodies"
+    folder.mkdir()
+    env = {"TMPDIR": str(folder)}
+    with serve(TO_FILES, isolation=isolation, env=env) as server, server.no_leaks():
+        folder.rmdir()
         refused_for_want_of_room(server)
 
 
 def test_no_room_for_bodies(isolation: str) -> None:
-    with serve(isolation=isolation) as server, server.no_leaks():
+    with serve(TO_FILES, isolation=isolation) as server, server.no_leaks():
         limit(server, resource.RLIMIT_FSIZE, 1000)
         refused_for_want_of_room(server)
