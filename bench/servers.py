@@ -58,6 +58,11 @@ def corral(isolation: str) -> Command:
     ]
 
 
+def without_collector(app: str, port: int, shape: Shape) -> list[str]:
+    # What collecting garbage while a worker is idle could save at most: it is not collected at all.
+    return ["env", "BENCH_GC=off", *corral("interpreter")(app, port, shape)]
+
+
 def gunicorn(kind: str, default_threads: int | None = None) -> Command:
     return lambda app, port, shape: [
         *(str(PEERS_PYTHON), "-m", "gunicorn", app, "-b", f"127.0.0.1:{port}", "-k", kind),
@@ -103,6 +108,7 @@ def melnottam(pool: str) -> Command:
 SERVERS = [
     Server("corral", "corral, interpreters", None, corral("interpreter")),
     Server("corral-process", "corral, processes", None, corral("process")),
+    Server("corral-no-gc", "corral, interpreters, garbage collector off", None, without_collector),
     Server("fastpysgi", "fastpysgi (WSGI)", "fastpysgi", fastpysgi(), signal.SIGINT),
     # It never calls close() of what the application returns, so Django does not end its requests.
     Server(

@@ -29,13 +29,18 @@ class Simulation {
 
   void step() {
     ++now_ms_;
+    int refused_now = 0;
     while (!waiting_.empty() && pressure_.is_overdue(now_ms_ - waiting_.front(), waiting_.size())) {
       refused_after_ms.push_back(now_ms_ - waiting_.front());
       waiting_.pop_front();
       pressure_.turned_away();
+      ++refused_now;
     }
     for (Milliseconds& until : busy_until_) {
       if (until <= now_ms_) take(until);
+    }
+    if (answer_brings_request_) {
+      for (; refused_now > 0; --refused_now) arrive();
     }
     was_overload = was_overload || pressure_.is_overload();
   }
@@ -49,7 +54,8 @@ class Simulation {
     }
   }
 
-  // So many clients that each send the next request when they have the answer to the last.
+  // So many clients that each send the next request when they have the answer to the last, a refusal
+  // too.
   void load_closed(int clients, Milliseconds span_ms) {
     answer_brings_request_ = true;
     for (int client = 0; client < clients; ++client) arrive();
@@ -199,6 +205,18 @@ TEST(Pressure, ClientsThatWaitForEachOtherAreNoOverload) {
     sim.load_closed(clients, 20'000);
     EXPECT_FALSE(sim.was_overload) << clients << " clients";
     EXPECT_LE(sim.percentile(sim.answered_after_ms, 99), clients * 5 + 300);
+  }
+}
+
+TEST(Pressure, ClientsThatAskAgainAtOnceDoNotKeepAnOverloadUp) {
+  for (const int clients : {16, 64, 200}) {
+    Simulation sim(2, [] { return 10; });
+    sim.load(1'000, 3'000);
+    ASSERT_TRUE(sim.is_overload());
+    sim.load_closed(clients, 5'000);
+    sim.forget();
+    sim.load_closed(0, 20'000);
+    EXPECT_FALSE(sim.was_overload) << clients << " clients";
   }
 }
 
