@@ -14,13 +14,18 @@ INSTALL_SECONDS_MAX = 300
 
 
 def need_wrk() -> None:
-    """Installs the distribution's wrk as root, otherwise ends with the line to run."""
-    found = subprocess.run(["sh", "-c", "command -v wrk"], stdout=subprocess.DEVNULL)
+    """Ends with the line to run when there is none and we are not root."""
+    need_tool("wrk", "wrk")
+
+
+def need_tool(command: str, package: str) -> None:
+    """Installs the distribution's package as root, otherwise ends with the line to run."""
+    found = subprocess.run(["sh", "-c", f"command -v {command}"], stdout=subprocess.DEVNULL)
     if found.returncode == 0:
         return
     common = ROOT / "tools" / "common.sh"
-    done = subprocess.run(["bash", "-c", f"set -e; source {str(common)!r}; need_packages wrk"])
-    if done.returncode != 0:
+    install = f"set -e; source {str(common)!r}; need_packages {package}"
+    if subprocess.run(["bash", "-c", install]).returncode != 0:
         sys.exit(1)
 
 
