@@ -1,6 +1,6 @@
 """Where the CPU time of a request goes, by samples of the stacks under load.
 
-    .venv/bin/python bench/where.py [--case raw,django] [--servers corral,corral-process] [--seconds 5]
+    .venv/bin/python bench/where.py [--case raw,django] [--servers corral] [--seconds 5]
 
 `perf` takes a sample of every running thread of the server 499 times a CPU second. Each belongs to
 one part: what is above the system call where the kernel runs, else the innermost function that has
