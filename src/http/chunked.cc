@@ -45,18 +45,18 @@ ChunkedDecoder::State ChunkedDecoder::refuse(int status, const char* reason, Lim
   return State::refused;
 }
 
-ChunkedDecoder::Step ChunkedDecoder::decode(std::string_view input, std::string& output) {
+ChunkedDecoder::Step ChunkedDecoder::decode_piece(std::string_view input, std::string_view& data) {
   CORRAL_CHECK(phase_ != Phase::done, "decode after the end of the body; reset() comes first");
   std::size_t at = 0;
   while (at < input.size() && !refusal_) {
     if (phase_ == Phase::data) {
       const std::size_t count = std::min<std::uint64_t>(left_, input.size() - at);
-      output.append(input.substr(at, count));
+      data = input.substr(at, count);
       at += count;
       left_ -= count;
       data_bytes_ += count;
       if (left_ == 0) phase_ = Phase::data_cr;
-      continue;
+      return {State::more, at};
     }
     if (take(input[at]) == State::refused) break;
     ++at;

@@ -15,6 +15,7 @@
 #include <atomic>
 #include <cstdint>
 #include <mutex>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -67,6 +68,7 @@ class Connection final : public net::Source {
   // --- reading
   Next read_and_proceed();
   Next take(std::string_view bytes);
+  ssize_t read_once(std::span<char> direct);
   Next go_on();
   bool may_be_unread() const;
   Next proceed();
@@ -84,9 +86,12 @@ class Connection final : public net::Source {
   Next begin_body();
   Next invite_body();
   Next take_body(std::string_view bytes);
+  std::span<char> body_room();
+  Next take_direct(std::size_t bytes, std::string_view behind);
   BodyStep take_counted(std::string_view bytes);
   BodyStep take_chunked(std::string_view bytes);
   bool prepare_body(std::size_t more);
+  bool prepare_memory(std::size_t more);
   bool spill_body();
   bool write_body(std::string_view bytes);
   bool log_no_room();

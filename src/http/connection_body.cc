@@ -12,6 +12,11 @@ namespace {
 // No single body takes more of the memory that they share than this part.
 constexpr std::size_t kBudgetParts = 8;
 
+// A client that sends as fast as it is read must not keep the others waiting.
+constexpr std::size_t kDirectBytesMax = 256 * 1024;
+// Less room than this is not worth a read of its own.
+constexpr std::size_t kDirectBytesMin = 32 * 1024;
+
 constexpr Refusal kNoRoom{507, "no room for the body"};
 
 }  // namespace
@@ -78,9 +83,10 @@ Connection::BodyStep Connection::take_counted(std::string_view bytes) {
 Connection::BodyStep Connection::take_chunked(std::string_view bytes) {
   if (!prepare_body(bytes.size())) return {bytes.size(), false, kNoRoom};
   Body& body = request_.body;
-  std::string decoded;
-  std::string& output = body.in_file() ? decoded : body.memory;
-  if (body.in_file()) decoded.reserve(bytes.size());
+  Buffer decoded;
+  if (body.in_file() && !decoded.try_reserve(bytes.size(), server_.body_blocks()))
+    return {bytes.size(), false, kNoRoom};
+  Buffer& output = body.in_file() ? decoded : body.memory;
   const std::size_t before = output.size();
   const ChunkedDecoder::Step step = chunked_.decode(bytes, output);
   body.size += output.size() - before;
@@ -88,7 +94,7 @@ Connection::BodyStep Connection::take_chunked(std::string_view bytes) {
     return {step.consumed, false, chunked_.refusal()};
   if (body.size > server_.limits().body_bytes_max)
     return {step.consumed, false, {413, "the body is larger than the limit", Limit::body_bytes}};
-  if (body.in_file() && !write_body(decoded)) return {step.consumed, false, kNoRoom};
+  if (body.in_file() && !write_body(decoded.view())) return {step.consumed, false, kNoRoom};
   if (step.state != ChunkedDecoder::State::done) return {step.consumed, false, {}};
   chunked_.give_trailers(request_);
   return {step.consumed, true, {}};
@@ -96,23 +102,50 @@ Connection::BodyStep Connection::take_chunked(std::string_view bytes) {
 
 // For so many more bytes at the most: they stay in memory, or everything moves to a file.
 bool Connection::prepare_body(std::size_t more) {
+  return request_.body.in_file() || prepare_memory(more) || spill_body();
+}
+
+bool Connection::prepare_memory(std::size_t more) {
   Body& body = request_.body;
-  if (body.in_file()) return true;
   const std::size_t size = body.memory.size() + more;
+  if (size <= body.memory.capacity()) return true;
   const std::size_t common = server_.limits().body_memory_bytes_max;
   const bool counted = request_.framing == BodyFraming::length;
-  if (size <= common) {
-    if (counted) body.memory.reserve(std::min<std::uint64_t>(request_.content_length, common));
-    return true;
-  }
-  if (size <= body.share.bytes()) return true;
+  const std::uint64_t whole = counted ? request_.content_length : 2 * size;
+  if (size <= common)
+    return body.memory.try_reserve(std::min<std::uint64_t>(whole, common), server_.body_blocks());
   const std::size_t most = server_.body_budget()->bytes_max() / kBudgetParts;
   // A size is believed only now, when so much of the body has come: declaring it costs nothing.
   const std::uint64_t wanted =
-      counted ? request_.content_length : std::max(size, std::min(2 * size, most));
-  if (wanted > most || !body.share.try_grow(server_.body_budget(), wanted)) return spill_body();
-  body.memory.reserve(wanted);
-  return true;
+      counted ? whole : std::max(size, std::min<std::uint64_t>(whole, most));
+  return wanted <= most && body.share.try_grow(server_.body_budget(), wanted) &&
+         body.memory.try_reserve(wanted, server_.body_blocks());
+}
+
+// Where a body of known length can be read to without a copy: into its own memory. Nothing while
+// little of it has come, for a file, and for a chunked one.
+std::span<char> Connection::body_room() {
+  Body& body = request_.body;
+  if (stage_ != Stage::body || request_.framing != BodyFraming::length || body.in_file()) return {};
+  const std::uint64_t left = request_.content_length - body.size;
+  const std::size_t wanted = std::min<std::uint64_t>(left, kDirectBytesMin);
+  if (body.memory.room().size() < wanted) {
+    const bool has_come = body.memory.size() >= server_.limits().body_memory_bytes_max / 2;
+    if (!has_come || !prepare_memory(wanted)) return {};
+  }
+  const std::span<char> room = body.memory.room();
+  return room.first(std::min<std::uint64_t>({left, kDirectBytesMax, room.size()}));
+}
+
+// What has been read to there, and what was read behind it, which is nothing before the body is
+// complete.
+Connection::Next Connection::take_direct(std::size_t bytes, std::string_view behind) {
+  set_deadline(server_.limits().body_idle_max_ms);
+  Body& body = request_.body;
+  body.memory.add(bytes);
+  body.size += bytes;
+  input_.append(behind);
+  return body.size == request_.content_length ? admit() : Next::wait;
 }
 
 // From memory into a temporary file, where the rest follows.
@@ -120,8 +153,8 @@ bool Connection::spill_body() {
   Body& body = request_.body;
   body.file = open_unlinked_file(server_.options().body_folder);
   if (!body.file) return log_no_room();
-  if (!write_body(body.memory)) return false;
-  body.memory = {};
+  if (!write_body(body.memory.view())) return false;
+  body.memory.reset();
   body.share.reset();
   return true;
 }

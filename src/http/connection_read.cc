@@ -1,4 +1,6 @@
 // Bytes to request: reading, the head, admission.
+#include <algorithm>
+#include <array>
 #include <cerrno>
 
 #include "http/connection.h"
@@ -25,17 +27,38 @@ Connection::Next Connection::read_and_proceed() {
     if (next != Next::wait || stage_ == Stage::writing) return next;
   }
   for (int reads = 0; reads < kReadsPerTurn; ++reads) {
-    const ssize_t count = net::read_some(fd_.get(), read_buffer, kReadBytes);
+    const std::span<char> direct = body_room();
+    const ssize_t count = read_once(direct);
     if (count == 0)
       return Next::closed;  // an unfinished message is dropped: it never reaches the application
-    unread_ = static_cast<std::size_t>(count) == kReadBytes;
     if (count < 0) return errno == EAGAIN ? Next::wait : Next::closed;
-    const Next next = take({read_buffer, static_cast<std::size_t>(count)});
+    const auto bytes = static_cast<std::size_t>(count);
+    const Next next =
+        direct.empty()
+            ? take({read_buffer, bytes})
+            : take_direct(std::min(bytes, direct.size()),
+                          {read_buffer, bytes > direct.size() ? bytes - direct.size() : 0});
     if (next != Next::wait || stage_ == Stage::writing) return next;
     if (stage_ == Stage::lingering) return discard_input();
     if (!may_be_unread()) return Next::wait;
   }
   return Next::again;
+}
+
+// Into `direct`, and what comes behind it into read_buffer: nothing, where more of the same body
+// would.
+ssize_t Connection::read_once(std::span<char> direct) {
+  if (direct.empty()) {
+    const ssize_t count = net::read_some(fd_.get(), read_buffer, kReadBytes);
+    unread_ = static_cast<std::size_t>(count) == kReadBytes;
+    return count;
+  }
+  const bool is_last = request_.content_length - request_.body.size == direct.size();
+  const std::array<iovec, 2> parts{
+      {{direct.data(), direct.size()}, {read_buffer, is_last ? kReadBytes : 0}}};
+  const ssize_t count = net::read_some(fd_.get(), parts);
+  unread_ = count >= 0 && static_cast<std::size_t>(count) == parts[0].iov_len + parts[1].iov_len;
+  return count;
 }
 
 // What has been read goes into a body by the shortest way.

@@ -41,7 +41,19 @@ class ChunkedDecoder {
   // Decodes from `input`, appending body bytes to `output`. The caller checks the body's size
   // between calls (a call appends at most input.size() bytes; a single chunk over body_bytes_max is
   // refused at its size line). After `done` or `refused` the next call must be reset().
-  Step decode(std::string_view input, std::string& output);
+  template <typename Output>  // with append(std::string_view)
+  Step decode(std::string_view input, Output& output) {
+    Step all{State::more, 0};
+    do {
+      std::string_view data;
+      const Step step = decode_piece(input.substr(all.consumed), data);
+      output.append(data);
+      all = {step.state, all.consumed + step.consumed};
+    } while (all.state == State::more && all.consumed < input.size());
+    return all;
+  }
+  // Not further than to the end of the first body bytes, which `data` is then a view of.
+  Step decode_piece(std::string_view input, std::string_view& data);
   const Refusal& refusal() const { return refusal_; }
   // After `done`: moves the trailers, checked like headers, to the request.
   void give_trailers(Request& request);

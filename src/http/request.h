@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/budget.h"
+#include "base/buffer.h"
 #include "base/fd.h"
 
 namespace corral::http {
@@ -69,15 +70,14 @@ struct Header {
 // The body, complete before a worker sees the request: in memory, or in an unlinked temporary file
 // when large.
 struct Body {
-  std::string memory;
+  Buffer memory;
   Budget::Share share;     // of the memory for larger bodies
   Fd file;                 // positioned at 0 by whoever reads; valid when large
   std::uint64_t size = 0;  // bytes, wherever they are
 
   bool in_file() const { return static_cast<bool>(file); }
   void reset() {
-    memory.clear();
-    if (memory.capacity() > 64 * 1024) memory.shrink_to_fit();
+    memory.reset();
     share.reset();
     file.reset();
     size = 0;

@@ -83,6 +83,13 @@ ssize_t read_some(int fd, char* buffer, std::size_t size) {
   }
 }
 
+ssize_t read_some(int fd, std::span<const iovec> parts) {
+  for (;;) {
+    const ssize_t count = ::readv(fd, parts.data(), static_cast<int>(parts.size()));
+    if (count >= 0 || errno != EINTR) return count;
+  }
+}
+
 ssize_t write_some(int fd, std::span<const iovec> parts, Push push) {
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(parts.data());

@@ -37,6 +37,7 @@ AcceptStatus accept_one(int listen_fd, Accepted& accepted);
 
 // Like read/writev, repeated on EINTR. -1 with errno otherwise.
 ssize_t read_some(int fd, char* buffer, std::size_t size);
+ssize_t read_some(int fd, std::span<const iovec> parts);
 // Push::later lets a short rest wait in the kernel for what will be written next.
 enum class Push { now, later };
 ssize_t write_some(int fd, std::span<const iovec> parts, Push push = Push::now);

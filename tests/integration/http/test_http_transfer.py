@@ -22,6 +22,21 @@ def test_large_upload(server: Corral, size: int) -> None:
     assert text == f"{size} {hashlib.sha256(body).hexdigest()}"
 
 
+@pytest.mark.parametrize("size", [40_000, 65_536, 300_000, 1_048_576, 3_000_001])
+@pytest.mark.parametrize("piece", [10_007, 100_003, 10_000_000])
+def test_upload_with_requests_behind_it(server: Corral, size: int, piece: int) -> None:
+    """However it arrives, the body ends where it ends."""
+    body = pattern(size)
+    head = f"POST /digest HTTP/1.1\r\nHost: a\r\nContent-Length: {size}\r\n\r\n"
+    behind = "".join(f"GET /target?{number} HTTP/1.1\r\nHost: a\r\n\r\n" for number in range(2))
+    everything = head.encode() + body + behind.encode()
+    with server.connect() as client:
+        for at in range(0, len(everything), piece):
+            client.send(everything[at : at + piece])
+        assert client.response().text == f"{size} {hashlib.sha256(body).hexdigest()}"
+        assert [client.response().text for _ in range(2)] == ["/target?0", "/target?1"]
+
+
 @pytest.mark.parametrize("path", ["/size", "/stream"])
 def test_large_download(server: Corral, path: str) -> None:
     body = server.get(f"{path}?40000000").body
