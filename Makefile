@@ -12,7 +12,7 @@ CMAKE_FLAGS := $(if $(CI),-DCORRAL_WERROR=ON)
 CPP_FILES = $(shell find src tests fuzz bench -name '*.cc' -o -name '*.h')
 PYTHON_DIRS := python tests tools bench
 
-.PHONY: help setup build demo test fmt lint bench counts asan tsan wheel clean distclean
+.PHONY: help setup build demo test fmt lint bench counts fuzz asan tsan wheel clean distclean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,10 @@ counts: build  ## count instructions of parse and of one WSGI call again, into b
 	@tools/setup.sh test
 	@cmake --build $(BUILD) --parallel $(JOBS) --target http_parse_count
 	@CORRAL_BUILD_DIR=$(BUILD) $(PYTHON) bench/counts.py --update
+
+fuzz: setup  ## fuzz the parser, alone and beside llhttp, for SECONDS=120; see fuzz/README.md
+	@tools/setup.sh fuzz
+	@tools/fuzz.sh $(or $(SECONDS),120)
 
 asan tsan: setup
 	@tools/setup.sh test

@@ -3,8 +3,9 @@
 #
 #   build   compilers and libraries of the distribution, .tools/ (uv), Python 3.14, .venv/ with Django
 #   test    what the tests import: pytest, hypothesis, database drivers (pyproject.toml, dependency-groups); what they
-#           run: Chromium, wrk, valgrind
+#           run: Chromium, wrk, valgrind; llhttp, which the parser is compared with
 #   lint    the pinned formatters (same place)
+#   fuzz    clang with libFuzzer, llhttp
 #
 # Only packages of the distribution touch anything outside the checkout: installed when run as root, named otherwise.
 set -euo pipefail
@@ -58,6 +59,16 @@ need_meters() {
   fi
 }
 
+# The sources of another parser. Without them the comparison is skipped, except in CI.
+need_llhttp() {
+  [ -e /usr/share/llhttp/llhttp.c ] && return 0
+  if [ "$(id -u)" -eq 0 ] || [ "${CI:-}" = true ]; then
+    need_packages node-llhttp
+  else
+    say "the comparison with llhttp is skipped; for it run: sudo apt-get install node-llhttp"
+  fi
+}
+
 # uv in an environment of its own, made by whatever Python 3 is here; Debian's needs the package python3-venv for it.
 need_uv() {
   "$uv" --version >/dev/null 2>&1 && return 0
@@ -96,9 +107,10 @@ install() {
 run_stage() {
   case $1 in
     build) need_compilers; need_uv; need_venv; install -r pyproject.toml --extra django ;;
-    test) need_browser; need_meters; install --group test ;;
+    test) need_browser; need_meters; need_llhttp; install --group test ;;
     lint) install --group lint ;;
-    *) die "unknown stage $1 (build, test, lint)" ;;
+    fuzz) need_packages clang node-llhttp ;;
+    *) die "unknown stage $1 (build, test, lint, fuzz)" ;;
   esac
 }
 
