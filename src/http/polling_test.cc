@@ -116,6 +116,7 @@ TEST_F(PollingTest, WhileAWorkerIsBusyAnIdleOneGetsTheNextRequest) {
   client_.request();  // nobody polls, or the idle worker does
   while (taken < 2) std::this_thread::yield();
   release.count_down();
+  end_workers();  // they look at what is of this function
 }
 
 TEST_F(PollingTest, TheStandbyReadsWhileEveryWorkerIsBusy) {
@@ -132,6 +133,7 @@ TEST_F(PollingTest, TheStandbyReadsWhileEveryWorkerIsBusy) {
   EXPECT_EQ(client_.reader.load(), standby_.get_id());
   release.count_down();
   while (taken < 4) std::this_thread::yield();
+  end_workers();
 }
 
 TEST_F(PollingTest, AfterTheStandbyAWorkerPollsAgain) {
@@ -151,6 +153,7 @@ TEST_F(PollingTest, AfterTheStandbyAWorkerPollsAgain) {
     client_.request();
     while (taken < number + 1) std::this_thread::yield();
   }
+  end_workers();
 }
 
 TEST_F(PollingTest, NothingMoreOnceTheQueueIsClosed) {
