@@ -13,8 +13,12 @@ constexpr Milliseconds kTickMs = 250;
 constexpr Milliseconds kAcceptPauseMs = 100;
 constexpr int kAcceptsPerTurn = 64;
 // Connections that no process has taken for so long are accepted by one that is busy, to wait in
-// its queue, where they get an answer: their turn, a 503, or the health check's.
-constexpr Milliseconds kPatienceMs = 5;
+// its queue, where they get an answer: their turn, a 503, or the health check's. A free process
+// needs no more time than the machine needs to run its thread, and who is accepted by a busy one
+// while another is free may wait behind a request that takes for ever.
+constexpr Milliseconds kPatienceMs = 100;
+// As soon as that has happened everybody is busy, and there is nothing to wait for.
+constexpr Milliseconds kLookMs = 5;
 constexpr int kAcceptsPerLook = 16;
 
 }  // namespace
@@ -59,7 +63,7 @@ Result<void> Server::start(std::vector<int> listen_fds) {
   loop_->set_tick(kTickMs, [this] { tick(); });
   Polling::Options options;
   if (listening_ == Listening::with_others) {
-    options.standby_turn_max_ms = kPatienceMs;
+    options.standby_turn_max_ms = kLookMs;
     options.on_standby_begin = [this] { leave_listeners_to_others(); };
     options.on_standby_turn = [this] { accept_what_nobody_wants(); };
     options.on_standby_end = [this] {
@@ -115,8 +119,9 @@ void Server::leave_listeners_to_others() {
 
 void Server::accept_what_nobody_wants() {
   if (!standing_back_ || monotonic_ms() < next_look_ms_) return;
+  const std::size_t before = connections_.size();
   for (auto& listener : listeners_) accept_up_to(listener->endpoint(), kAcceptsPerLook);
-  next_look_ms_ = monotonic_ms() + kPatienceMs;
+  next_look_ms_ = monotonic_ms() + (connections_.size() > before ? kLookMs : kPatienceMs);
 }
 
 void Server::stop_listening() {
