@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from corral import plan
+from corral import descriptors, plan
 from corral.config import Config
 from corral.discovery import VARIABLE, find_settings
 from corral.exceptions import ConfigurationError
@@ -38,6 +38,7 @@ def run(command: str, config: Config, find: Callable[[], Project] | None = None)
             wake_fd=_make_wake_fd(stack),
             access_fd=_open_access_log(stack, command, config),
             log_format=_log_format(config),
+            descriptors=descriptors.raise_limit(),
         )
         if config["log_level"] == "debug":
             os.environ["CORRAL_DEBUG"] = "1"  # failures.py of every child

@@ -7,6 +7,7 @@ import json
 import sys
 from typing import Any, NamedTuple
 
+from corral import descriptors
 from corral.config import Config
 from corral.exceptions import ConfigurationError
 
@@ -30,6 +31,7 @@ class Resources(NamedTuple):
     wake_fd: int
     access_fd: int
     log_format: str  # "text" or "json"
+    descriptors: int  # that a process may have open
 
 
 def build(command: str, config: Config, project: Project, resources: Resources) -> dict[str, Any]:
@@ -51,6 +53,7 @@ def build(command: str, config: Config, project: Project, resources: Resources) 
         "processes": processes,
         "listen_fds": resources.listen_fds,
         "addresses": resources.addresses,
+        "few_descriptors": _few_descriptors(command, config, resources),
         "wake_fd": resources.wake_fd,
         "grace_ms": _grace_ms(config),
         "log": _log(config, resources),
@@ -67,7 +70,7 @@ def _process(
         "wake_fd": resources.wake_fd,
         "keeper": any(group["role"] == "tasks" for group in groups),
         "groups": groups,
-        "limits": _limits(config, count),
+        "limits": _limits(config, count, resources),
         "grace_ms": _grace_ms(config),
         "log": _log(config, resources),
     })  # fmt: skip
@@ -80,13 +83,32 @@ def _process(
     return {"name": name, "argv": argv, "config": text, "count": count}
 
 
-def _limits(config: Config, count: int) -> dict[str, int | str]:
+def _limits(config: Config, count: int, resources: Resources) -> dict[str, int | str]:
     """For one of so many equal processes: what is a limit of all together, it has its part of."""
     limits = config.limits()
+    limits["connections_max"] = min(config["limit_connections"], _room(config, resources))
     for name, value in limits.items():
         if "_total_" in name and isinstance(value, int):
             limits[name] = value // count
     return limits
+
+
+def _room(config: Config, resources: Resources) -> int:
+    """How many connections the descriptors of a process are enough for."""
+    workers = 1 if config["isolation"] == "process" else config["workers"]
+    return descriptors.for_connections(resources.descriptors, workers * config["threads"])
+
+
+def _few_descriptors(command: str, config: Config, resources: Resources) -> str:
+    """A warning when they are not enough, else nothing."""
+    wanted, room = config["limit_connections"], _room(config, resources)
+    if command == "work" or wanted <= room:
+        return ""
+    return (
+        f"{config.spelling('limit_connections')} is {wanted}, but a process may have only "
+        f"{resources.descriptors} open files; it accepts {room} connections at a time. Raise the "
+        "hard limit (ulimit -Hn, LimitNOFILE= of systemd), or lower the setting"
+    )
 
 
 def _web_group(config: Config, project: Project) -> dict[str, Any]:

@@ -233,7 +233,8 @@ _LIMITS = (
         "Limits", _flag("body_folder"), (("TMPDIR", Folder()),), SERVE, limit="body_folder",
     ),
     _count("limit_connections", 10_000, 1, 1_000_000, "connections_max",
-           "open connections; beyond it no more are accepted until some close"),
+           "open connections of a process; beyond it idle ones are closed for new ones, and while "
+           "there are none no more are accepted"),
     _count("limit_queued_requests", 1024, 1, 1_000_000, "queue_depth_max",
            "requests waiting for a worker; beyond it 503"),
     _span("queued_timeout", "10", 0.01, 3600, "queue_wait_max_ms",

@@ -41,6 +41,7 @@ supervisor::Plan read_plan(DictReader& plan) {
   plan.list("processes", [&](PyObject* item) { result.processes.push_back(read_process(item)); });
   plan.list("listen_fds", [&](PyObject* item) { result.listen_fds.push_back(PyLong_AsInt(item)); });
   plan.list("addresses", [&](PyObject* item) { result.addresses.push_back(to_text(item)); });
+  result.few_descriptors = plan.text("few_descriptors");
   result.wake_fd = static_cast<int>(plan.number("wake_fd"));
   result.grace_ms = plan.number("grace_ms");
   plan.maybe("boot_max_ms", result.boot_max_ms);

@@ -7,6 +7,7 @@
 #include "http/server.h"
 
 namespace corral::http {
+
 Connection::Connection(Server& server, const Endpoint& endpoint, net::Accepted accepted)
     : server_(server),
       endpoint_(endpoint),

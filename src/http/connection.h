@@ -13,8 +13,10 @@
 #pragma once
 
 #include <atomic>
+#include <compare>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -47,6 +49,19 @@ class Connection final : public net::Source {
   // Applies the time limits, and while draining closes what is idle. Called for every connection at
   // each tick.
   void on_tick(Milliseconds now_ms);
+  // One that waits for a request of which no byte is known, and could make room for another
+  // (shedding.cc). The least goes first: deadlines are in the order of becoming idle.
+  struct Spare {
+    bool is_unheard;  // has never sent anything
+    Milliseconds deadline_ms;
+    Connection* connection;
+    auto operator<=>(const Spare&) const = default;
+  };
+  std::optional<Spare> as_spare(Milliseconds now_ms);
+  // Closes such a one unless it has something to say after all. True if it is gone.
+  bool make_room();
+  // When nobody holds it any more. It is deleted at the end of the turn.
+  void close() { fd_.reset(); }
 
  private:
   friend class Exchange;

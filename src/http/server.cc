@@ -73,7 +73,12 @@ Result<void> Server::start(std::vector<int> listen_fds) {
   polling_ = std::make_unique<Polling>(*loop_, queue_, std::move(options));
   thread_ = Thread("io-0", [this] {
     polling_->stand_by();
-    while (!connections_.empty()) drop(**connections_.begin());
+    // Whoever was left behind with a request may still use its connection.
+    for (Connection* connection : connections_) {
+      loop_->remove(connection->fd());
+      loop_->retire(std::unique_ptr<net::Source>(connection));
+    }
+    connections_.clear();
   });
   return {};
 }
@@ -136,22 +141,24 @@ void Server::listen(Listener& listener) {
              {{"errno", errno}});
 }
 
-// False when a limit stopped it before the accept queue was empty.
+// False when it ended before the accept queue was empty.
 bool Server::accept_up_to(Endpoint& endpoint, int count) {
+  const int fd = endpoint.fd.get();
   for (; count > 0; --count) {
     if (connections_.size() >= limits_.connections_max) {
-      pause_accepting("the connection limit is reached");
-      return false;
+      if (!net::has_waiting(fd)) return true;
+      if (!find_room("the connection limit is reached")) return false;
     }
     net::Accepted accepted;
-    switch (net::accept_one(endpoint.fd.get(), accepted)) {
+    switch (net::accept_one(fd, accepted)) {
       case net::AcceptStatus::empty:
         return true;
       case net::AcceptStatus::failed:
         continue;
       case net::AcceptStatus::exhausted:
-        pause_accepting("no descriptor or memory for another connection");
-        return false;
+        if (!net::has_waiting(fd)) return true;
+        if (!find_room("no descriptor or memory for another connection")) return false;
+        continue;
       case net::AcceptStatus::accepted:
         break;
     }
@@ -164,8 +171,16 @@ bool Server::accept_up_to(Endpoint& endpoint, int count) {
   return false;
 }
 
-// Level-triggered listeners would be reported again and again: they leave the loop until the pause
-// is over.
+// For one that waits to be accepted. False, and accepting is paused, when none can be closed for
+// it.
+bool Server::find_room(const char* reason) {
+  if (make_room()) return true;
+  pause_accepting(reason);
+  return false;
+}
+
+// Level-triggered listeners would be reported again and again: they leave the loop until a
+// connection ends, or the pause is over.
 void Server::pause_accepting(const char* reason) {
   if (!accepting_ && !standing_back_) return;
   paused_until_ms_ = monotonic_ms() + kAcceptPauseMs;
@@ -178,13 +193,17 @@ void Server::pause_accepting(const char* reason) {
 void Server::resume_accepting() {
   if (accepting_ || draining()) return;
   accepting_ = true;
+  paused_until_ms_ = 0;
   for (auto& listener : listeners_) listen(*listener);
 }
 
+// Of a connection that the poller holds, or nobody.
 void Server::drop(Connection& connection) {
   connections_.erase(&connection);
   loop_->remove(connection.fd());
+  connection.close();
   loop_->retire(std::unique_ptr<net::Source>(&connection));
+  if (paused_until_ms_ != 0) resume_accepting();
 }
 
 void Server::post(std::function<void()> task) { loop_->post(std::move(task)); }
@@ -211,11 +230,7 @@ void Server::tick() {
     // The kernel may have told of a connection only a process that became busy in that moment.
     for (auto& listener : listeners_) accept_some(*listener);
   }
-  if (!accepting_ && paused_until_ms_ != 0 && now_ms >= paused_until_ms_ &&
-      connections_.size() < limits_.connections_max) {
-    paused_until_ms_ = 0;
-    resume_accepting();
-  }
+  if (paused_until_ms_ != 0 && now_ms >= paused_until_ms_) resume_accepting();
 }
 
 void Server::begin_drain() {

@@ -92,6 +92,8 @@ class Server {
   void accept_what_nobody_wants();
   void stop_listening();
   void listen(Listener& listener);
+  bool find_room(const char* reason);
+  bool make_room();
   void pause_accepting(const char* reason);
   void resume_accepting();
   void begin_drain();
@@ -133,7 +135,8 @@ class Server {
   bool accepting_ = false;
   bool standing_back_ = false;  // from shared listeners, which are accepted from all the same
   Milliseconds next_look_ms_ = 0;
-  Milliseconds paused_until_ms_ = 0;
+  Milliseconds paused_until_ms_ = 0;  // 0: accepting is not paused
+  Milliseconds next_room_ms_ = 0;     // no look for idle connections to close before
   std::function<void()> on_drained_;
 };
 

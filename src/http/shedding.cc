@@ -1,7 +1,10 @@
-// Work that is turned away so that the rest is done in time: requests that wait for a worker.
+// What is turned away so that the rest is served: requests that wait for a worker, and connections
+// that wait for nothing in particular.
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <vector>
 
 #include "http/connection.h"
 #include "http/response.h"
@@ -14,7 +17,18 @@ namespace {
 // says so after a wait has left.
 constexpr Milliseconds kGoneAfterMs = 50;
 
+// The first request of a client that has only just connected is on its way. One that says nothing
+// for this long is as good as idle.
+constexpr Milliseconds kUnheardGraceMs = 1'000;
+
+// To look for idle connections among all takes time. So a part of all is closed at once, and when
+// there were fewer the next look is taken after a while.
+constexpr std::size_t kRoomPart = 16;
+constexpr Milliseconds kLookPauseMs = 100;
+
 }  // namespace
+
+// --- requests
 
 // Any thread, with nothing of the queue's held.
 void Server::refuse_overdue() {
@@ -70,6 +84,48 @@ Connection::Next Connection::answer_busy(Limit limit) {
 // The queue did not take the request.
 Connection::Next Connection::answer_busy(dispatch::Admission admission) {
   return answer_busy(admission == dispatch::Admission::full ? Limit::queue_depth : Limit::none);
+}
+
+// --- connections
+
+// True if there is room for another connection now.
+bool Server::make_room() {
+  const Milliseconds now_ms = monotonic_ms();
+  if (now_ms < next_room_ms_) return false;
+  std::vector<Connection::Spare> spares;
+  for (Connection* connection : connections_) {
+    if (const auto spare = connection->as_spare(now_ms)) spares.push_back(*spare);
+  }
+  const std::size_t wanted = std::max<std::size_t>(1, connections_.size() / kRoomPart);
+  if (spares.size() < wanted) next_room_ms_ = now_ms + kLookPauseMs;
+  const std::size_t count = std::min(wanted, spares.size());
+  std::ranges::partial_sort(spares, spares.begin() + static_cast<std::ptrdiff_t>(count));
+  bool is_room = false;
+  for (std::size_t index = 0; index < count; ++index) {
+    if (spares[index].connection->make_room()) is_room = true;
+  }
+  return is_room;
+}
+
+std::optional<Connection::Spare> Connection::as_spare(Milliseconds now_ms) {
+  // Only this thread takes hold of a free connection, so a free one stays free while we look.
+  if (token_.load(std::memory_order_acquire) != 0) return std::nullopt;
+  if (stage_ != Stage::idle || !input_.empty()) return std::nullopt;
+  const Milliseconds accepted_ms = deadline_ms_ - server_.limits().header_time_max_ms;
+  if (first_request_ && now_ms - accepted_ms < kUnheardGraceMs) return std::nullopt;
+  return Spare{first_request_, deadline_ms_, this};
+}
+
+bool Connection::make_room() {
+  token_.store(kHeld, std::memory_order_relaxed);
+  // Its next request may lie in the socket.
+  Next next = step();
+  if (next == Next::wait && stage_ == Stage::idle && input_.empty()) {
+    note(Limit::idle_closed);
+    next = Next::closed;
+  }
+  settle(next);
+  return next == Next::closed;
 }
 
 }  // namespace corral::http

@@ -76,6 +76,11 @@ AcceptStatus accept_one(int listen_fd, Accepted& accepted) {
   return AcceptStatus::accepted;
 }
 
+bool has_waiting(int listen_fd) {
+  pollfd looked_at{listen_fd, POLLIN, 0};
+  return ::poll(&looked_at, 1, 0) > 0 && (looked_at.revents & POLLIN) != 0;
+}
+
 ssize_t read_some(int fd, char* buffer, std::size_t size) {
   for (;;) {
     const ssize_t count = ::read(fd, buffer, size);

@@ -34,6 +34,8 @@ enum class AcceptStatus {
 };
 
 AcceptStatus accept_one(int listen_fd, Accepted& accepted);
+// Whether somebody waits to be accepted. accept_one() cannot tell while it is `exhausted`.
+bool has_waiting(int listen_fd);
 
 // Like read/writev, repeated on EINTR. -1 with errno otherwise.
 ssize_t read_some(int fd, char* buffer, std::size_t size);

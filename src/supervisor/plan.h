@@ -27,6 +27,7 @@ struct Plan {
   Milliseconds boot_max_ms = 60'000;  // a child that is not READY by then counts as failed
   Milliseconds backoff_max_ms = 10'000;  // pauses between restarts: 0, 100 ms, doubling up to this
   std::vector<std::string> addresses;    // for the "listening on" line
+  std::string few_descriptors;           // the warning that connections do not fit; empty: they do
 };
 
 }  // namespace corral::supervisor

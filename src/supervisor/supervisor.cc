@@ -82,6 +82,7 @@ class Supervisor {
 };
 
 int Supervisor::run() {
+  if (!plan_.few_descriptors.empty()) log_.warning(109, plan_.few_descriptors);
   generation_.start();
   advance();
   while (state_ != State::stopped) {

@@ -91,13 +91,14 @@ class Corral:
 
     `app` is "module:callable" in `directory`. `bind` holds values of --bind, where port 0 means
     a free one. `options` are further arguments of `corral serve`, or of another `command`, which is
-    told nothing of the web.
+    told nothing of the web. `descriptors`: its soft and hard limit of open files at the start.
     """
 
     def __init__(
         self, app: str | None, directory: Path, *, command: str = "serve", workers: int = 1,
         threads: int = 1, isolation: str = "interpreter", bind: Sequence[str] = ("127.0.0.1:0",),
         options: Sequence[str] = (), env: Mapping[str, str] | None = None,
+        descriptors: tuple[int, int] | None = None,
     ) -> None:  # fmt: skip
         self.isolation = isolation
         self._workers = workers
@@ -112,6 +113,9 @@ class Corral:
             *(web if self._is_web else []),
             *("--log-format=json", *options),
         ]
+        if descriptors:
+            limit = "ulimit -S -n {}; ulimit -H -n {}; ".format(*descriptors)
+            self._command = ["sh", "-c", limit + 'exec "$@"', "sh", *self._command]
         self._directory = directory
         self.environment = _clean_environment() | dict(env or {})
         self._process: subprocess.Popen[bytes] | None = None

@@ -245,19 +245,6 @@ def test_requests_flow_beside_hundreds_of_idle_connections(server: Corral) -> No
         client.close()
 
 
-def test_connections_beyond_the_limit_wait_in_the_kernel(gate: Gate) -> None:
-    with serve(gate, "--limit-connections=10") as server:
-        clients = [server.connect() for _ in range(10)]
-        for client in clients:
-            assert_alive(client)
-        waiting = server.connect().request("/hello")
-        server.expect_log("CORRAL-302", "the connection limit is reached")
-        clients[0].close()
-        assert waiting.response().text == "hello"
-        for client in [*clients, waiting]:
-            client.close()
-
-
 def test_many_clients_at_once(gate: Gate) -> None:
     with serve(gate, workers=2, threads=2) as server, server.no_leaks():
         clients = [server.connect() for _ in range(100)]
