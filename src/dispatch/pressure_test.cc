@@ -54,8 +54,8 @@ class Simulation {
     }
   }
 
-  // So many clients that each send the next request when they have the answer to the last, a refusal
-  // too.
+  // So many clients that each send the next request when they have the answer to the last, which
+  // may be a refusal.
   void load_closed(int clients, Milliseconds span_ms) {
     answer_brings_request_ = true;
     for (int client = 0; client < clients; ++client) arrive();

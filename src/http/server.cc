@@ -124,9 +124,10 @@ void Server::leave_listeners_to_others() {
 
 void Server::accept_what_nobody_wants() {
   if (!standing_back_ || monotonic_ms() < next_look_ms_) return;
-  const std::size_t before = connections_.size();
+  const std::uint64_t before = counters_.accepted.load(std::memory_order_relaxed);
   for (auto& listener : listeners_) accept_up_to(listener->endpoint(), kAcceptsPerLook);
-  next_look_ms_ = monotonic_ms() + (connections_.size() > before ? kLookMs : kPatienceMs);
+  const bool has_taken = counters_.accepted.load(std::memory_order_relaxed) > before;
+  next_look_ms_ = monotonic_ms() + (has_taken ? kLookMs : kPatienceMs);
 }
 
 void Server::stop_listening() {
