@@ -1,5 +1,7 @@
 // The chunked coding, byte-exact at any split of its input.
 #include <algorithm>
+#include <iterator>
+#include <string>
 
 #include "base/check.h"
 #include "http/bytes.h"
@@ -13,6 +15,54 @@ constexpr int kSizeDigitsMax = 16;  // what a 64-bit size can need, leading zero
 // Beyond so many bytes, extensions may in all take no more than the data: each chunk by itself may
 // have one, but a body is not made of them.
 constexpr std::uint64_t kExtensionBytesFree = 16 * 1024;
+
+// What must not come after the body (RFC 9110 section 6.5.1): framing, routing, authentication,
+// modifiers and controls of the request, and how its content is to be read. Whoever merged such a
+// trailer into the headers would answer another request than was checked, so none is kept. Those
+// that frame a body or name the host are refused besides, in find_trailer_fault(). The names are
+// sorted.
+constexpr std::string_view kNeverTrailers[] = {"accept",
+                                               "accept-charset",
+                                               "accept-encoding",
+                                               "accept-language",
+                                               "age",
+                                               "authorization",
+                                               "cache-control",
+                                               "connection",
+                                               "content-encoding",
+                                               "content-length",
+                                               "content-location",
+                                               "content-range",
+                                               "content-type",
+                                               "cookie",
+                                               "expect",
+                                               "forwarded",
+                                               "host",
+                                               "if-match",
+                                               "if-modified-since",
+                                               "if-none-match",
+                                               "if-range",
+                                               "if-unmodified-since",
+                                               "keep-alive",
+                                               "max-forwards",
+                                               "origin",
+                                               "pragma",
+                                               "proxy",
+                                               "proxy-authorization",
+                                               "proxy-connection",
+                                               "range",
+                                               "referer",
+                                               "te",
+                                               "trailer",
+                                               "transfer-encoding",
+                                               "upgrade",
+                                               "user-agent",
+                                               "via",
+                                               "x-forwarded-for",
+                                               "x-forwarded-host",
+                                               "x-forwarded-proto",
+                                               "x-request-id"};
+static_assert(std::is_sorted(std::begin(kNeverTrailers), std::end(kNeverTrailers)));
 
 // Why a trailer field is refused; nullptr when it is not.
 const char* find_trailer_fault(std::string_view name) {
@@ -28,6 +78,12 @@ const char* find_trailer_fault(std::string_view name) {
 }
 
 }  // namespace
+
+bool may_be_trailer(std::string_view name) {
+  std::string spelled(name);
+  for (char& byte : spelled) byte = byte == '_' ? '-' : to_lower(byte);
+  return !std::binary_search(std::begin(kNeverTrailers), std::end(kNeverTrailers), spelled);
+}
 
 void ChunkedDecoder::reset() {
   phase_ = Phase::size;
@@ -165,16 +221,16 @@ ChunkedDecoder::State ChunkedDecoder::keep_trailer() {
   if (const char* fault = find_trailer_fault(name)) return refuse(400, fault);
   if (++trailer_count_ > limits_->header_count_max)
     return refuse(431, "more trailer fields than the limit of headers", Limit::header_count);
+  bool kept = may_be_trailer(name);
   if (name.find('_') != std::string_view::npos) {
-    switch (judge_underscored(name, limits_->underscore_headers)) {
-      case Underscored::keep:
-        break;
-      case Underscored::drop:
-        trailers_.resize(trailer_begin_);
-        return State::more;
-      case Underscored::refuse:
-        return refuse(400, "underscore in the name of a trailer field");
-    }
+    const Underscored judged = judge_underscored(name, limits_->underscore_headers);
+    if (judged == Underscored::refuse)
+      return refuse(400, "underscore in the name of a trailer field");
+    kept = kept && judged == Underscored::keep;
+  }
+  if (!kept) {
+    trailers_.resize(trailer_begin_);
+    return State::more;
   }
   trailers_ += '\n';
   trailer_begin_ = trailers_.size();

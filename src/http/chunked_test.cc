@@ -227,6 +227,20 @@ TEST(Trailers, WithUnderscoresFollowTheSettingOfHeaders) {
   EXPECT_EQ(decoder.refusal().status, 400);
 }
 
+TEST(Trailers, ThatWouldChangeTheRequestAreNotKept) {
+  const HttpLimits limits;
+  EXPECT_EQ(read_trailers("Authorization: a\r\nX-Sum: 1\r\nCOOKIE: b\r\nContent-Type: c\r\n"
+                          "content-encoding: d\r\nX-Forwarded-For: e\r\nAccept: f\r\n"
+                          "X-Request-ID: g\r\nConnection: close\r\nAuthorizatio: 2\r\n",
+                          limits),
+            (std::vector<std::string>{"X-Sum: 1", "Authorizatio: 2"}));
+  EXPECT_EQ(read_trailers("Content_Encoding: a\r\nX_Sum: 1\r\nMax_Forwards: 2\r\n",
+                          make_trailer_limits(UnderscoreHeaders::pass)),
+            (std::vector<std::string>{"X_Sum: 1"}));
+  EXPECT_TRUE(may_be_trailer("Etag"));
+  EXPECT_FALSE(may_be_trailer("hOST"));
+}
+
 TEST(Trailers, AreCounted) {
   HttpLimits limits;
   limits.header_count_max = 2;

@@ -55,7 +55,8 @@ class ChunkedDecoder {
   // Not further than to the end of the first body bytes, which `data` is then a view of.
   Step decode_piece(std::string_view input, std::string_view& data);
   const Refusal& refusal() const { return refusal_; }
-  // After `done`: moves the trailers, checked like headers, to the request.
+  // After `done`: moves the trailers, checked like headers and without those that must not be
+  // trailers, to the request.
   void give_trailers(Request& request);
   void reset();
 
@@ -105,6 +106,10 @@ HeaderId find_header_id(std::string_view name);
 // kept.
 enum class Underscored : std::uint8_t { keep, drop, refuse };
 Underscored judge_underscored(std::string_view name, UnderscoreHeaders setting);
+
+// Whether a field of this name is kept when it comes behind a body, in any case, and with
+// underscores for dashes.
+bool may_be_trailer(std::string_view name);
 
 bool is_token(std::string_view text);  // RFC 9110 section 5.6.2
 

@@ -202,6 +202,7 @@ def test_trailers_are_kept_apart_from_the_headers(site: Site) -> None:
     with site.connect() as client:
         for trailers, seen in [
             ("X-Sum: 1\r\nX_Sum: forged\r\nx-sum:  \xe9 \r\n", [["X-Sum", "1"], ["x-sum", "é"]]),
+            ("Cookie: a=1\r\nAuthorization: me\r\nX-Forwarded-For: 1.2.3.4\r\n", None),
             ("", None),
         ]:
             headers = {"Transfer-Encoding": "chunked", "X-Sum": "header"}
@@ -209,6 +210,8 @@ def test_trailers_are_kept_apart_from_the_headers(site: Site) -> None:
             client.send(f"3\r\nabc\r\n0\r\n{trailers}\r\n")
             environ = json.loads(client.response().text)
             assert environ["HTTP_X_SUM"] == "header"
+            unwanted = {"HTTP_COOKIE", "HTTP_AUTHORIZATION", "HTTP_X_FORWARDED_FOR"}
+            assert not unwanted & environ.keys()
             assert environ.get("corral.trailers") == seen
 
 
