@@ -14,9 +14,10 @@
 // A burst is over before the second interval, and a fixed number of clients that wait for each
 // other sends no more than is taken.
 //
-// It ends with an interval in which nothing had to be turned away. But those that were may ask again
-// at once, and so keep up an overload that is none: therefore, after ever longer times, one interval
-// is a trial, in which all are served in turn and nobody is turned away. What grows is overload.
+// It ends with an interval in which nothing had to be turned away. But those that were may ask
+// again at once, and so keep up an overload that is none: therefore, after ever longer times, one
+// interval is a trial, in which all are served in turn and nobody is turned away. What grows is
+// overload.
 //
 // Pure: times are given. Not safe for threads: guarded by the queue's mutex.
 #pragma once
