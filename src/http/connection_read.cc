@@ -156,9 +156,11 @@ Connection::Next Connection::admit() {
   body_bytes_ = 0;
   was_half_closed_ = peer_ended_.load(std::memory_order_relaxed);
   Exchange exchange(this);
-  const dispatch::Admission admission = server_.polling().push(exchange);
+  Server& server = server_;
+  const dispatch::Admission admission = server.polling().push(exchange);
   if (admission == dispatch::Admission::admitted) {
-    server_.refuse_overdue_if_any();
+    // This may have been answered and deleted already.
+    server.refuse_overdue_if_any();
     return Next::handed_over;
   }
   exchange.connection_ = nullptr;  // refused: it is still ours
