@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for bench.app
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))  # for harness
 
 import environment
+from report import markdown
 from running import Request, Running, ServerFailed
 from servers import SERVERS, Server, Shape, chosen
 
@@ -99,12 +100,6 @@ def run(server: Server, seconds: float) -> list[Visit]:
         return visit(running.port, phases, patience_s=PATIENCE_SECONDS)
 
 
-def table(rows: Sequence[tuple[str, ...]]) -> str:
-    lines = ["| " + " | ".join(HEAD) + " |", "|---|" + "---:|" * (len(HEAD) - 1)]
-    lines += ["| " + " | ".join(cells + ("",) * (len(HEAD) - len(cells))) + " |" for cells in rows]
-    return "\n".join(lines)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(prog="overload", description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=4.0, help="of overload; default: 4")
@@ -122,7 +117,7 @@ def main() -> int:
         except ServerFailed as failed:
             rows.append((server.title, str(failed)))
         print(f"overload: {' '.join(rows[-1])}", file=sys.stderr)
-    print(table(rows))
+    print(markdown(HEAD, rows))
     return 0
 
 

@@ -103,6 +103,15 @@ def as_text(case: Case, results: list[Result]) -> str:
     return "\n".join(lines + remarks(results))
 
 
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table. A row may be shorter than the head."""
+    lines = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1)]
+    lines += [
+        "| " + " | ".join([*cells, *[""] * (len(head) - len(cells))]) + " |" for cells in rows
+    ]
+    return "\n".join(lines)
+
+
 def as_markdown(
     case: Case, results: list[Result], marks: list[str], machine: dict, settings: dict
 ) -> str:

@@ -20,7 +20,7 @@ KINDS: dict[str, Kind] = {
         *(reading.slow_reader, reading.stalled_stream, reading.flood, reading.half_closer),
         *(talking.behind_refusal, talking.babbler, talking.endless),
         *(talking.tiny_chunks, talking.many_fields),
-        *(fuzz.fuzzer, fuzz.comer_and_goer),
+        *(fuzz.fuzzer, fuzz.tls_client, fuzz.comer_and_goer),
     )
 }
 

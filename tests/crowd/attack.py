@@ -46,6 +46,10 @@ class Attack:
     def is_standing(self) -> bool:
         """Whether all members are where they want to be."""
         assert self._process.poll() is None, "the crowd has run away"
+        return self.has_stood()
+
+    def has_stood(self) -> bool:
+        """Whether all were there at once, whatever has become of them."""
         return "standing" in self._states()
 
     def faults(self) -> list[str]:

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Callable
 
 from crowd.crowd import Crowd
-from crowd.member import Member
+from crowd.member import Cut, Member
 
 ROUNDS = 5
 HOST = b"Host: test\r\n"
@@ -107,6 +107,24 @@ async def _end(crowd: Crowd, chance: random.Random, member: Member) -> None:
         for status in STATUS.findall(await member.rest()):
             assert int(status) in EXPECTED or status == b"100", f"answered with {status!r}"
             crowd.note(int(status))
+
+
+async def tls_client(crowd: Crowd, number: int) -> None:
+    """Was told https: says hello again and again, and never gets anything but a refusal."""
+    rounds = 0
+    while not crowd.is_stopped:
+        with await crowd.connect() as member:
+            await member.send(CLIENT_HELLO)
+            try:
+                reply = await member.reply()
+                assert reply.status == 400, reply
+                crowd.note(reply.status)
+            except ConnectionError, Cut:
+                crowd.note("closed")
+        rounds += 1
+        if rounds == ROUNDS:
+            crowd.arrived(number)
+        await crowd.pause()
 
 
 async def comer_and_goer(crowd: Crowd, number: int) -> None:

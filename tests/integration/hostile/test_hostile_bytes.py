@@ -13,6 +13,11 @@ def test_fuzzed_bytes(server: Corral, seed: int) -> None:
     assert met["400"] > 0
 
 
+def test_tls(server: Corral) -> None:
+    met = endure(server, "tls_client", 50)
+    assert met == {"connections": met["connections"], "400": met["connections"]}
+
+
 def test_clients_that_come_and_go(server: Corral) -> None:
     met = endure(server, "comer_and_goer", 100)
     assert met["connections"] >= 500
