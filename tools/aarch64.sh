@@ -20,5 +20,5 @@ flags=(-std=c++20 -O2 -Wall -Wextra -Werror -static -I"$root/src")
 }
 cd "$root/src/http"
 "$compiler" "${flags[@]}" -I"$googletest/include" scan{,_scalar,_x86,_neon,_test}.cc headers.cc authority.cc chunked.cc \
-  parser{,_test,_refusal_test}.cc head_finder{,_test}.cc chunked_test.cc "$out/gtest.a" -lpthread -o "$out/parser_test"
+  parser{,_test,_refusal_test}.cc head_finder{,_test}.cc chunked_test.cc ../base/block_cache.cc "$out/gtest.a" -lpthread -o "$out/parser_test"
 exec qemu-aarch64 "$out/parser_test" --gtest_brief=1 --gtest_filter=-*DeathTest* "$@"

@@ -10,7 +10,8 @@ source "$(dirname "$0")/common.sh"
 seconds=${1:?how many seconds}
 build="$root/build/fuzz"
 flags=(-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all)
-parser=("$root"/src/http/{parser,chunked,headers,head_finder,authority,scan,scan_scalar,scan_x86,scan_neon}.cc)
+parser=("$root"/src/http/{parser,chunked,headers,head_finder,authority,scan,scan_scalar,scan_x86,scan_neon}.cc
+  "$root"/src/base/block_cache.cc)
 mkdir -p "$build"
 cd "$build"
 

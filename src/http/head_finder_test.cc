@@ -32,7 +32,7 @@ class Finder : public testing::TestWithParam<Row> {
     EXPECT_EQ(state, GetParam().state) << finder.refusal().reason;
     EXPECT_EQ(finder.refusal().status, GetParam().status) << finder.refusal().reason;
   }
-  const HttpLimits limits_;
+  const HttpLimits limits_{};
 };
 
 TEST_P(Finder, Whole) {
