@@ -193,11 +193,11 @@ Refusal HeadParser::read_absolute_form(std::size_t scheme_bytes) {
   split_target();
   if (!request_.raw_path.empty()) return {};
   // Nothing after the authority stands for "/", or for the server as a whole (RFC 9112 section
-  // 3.2.4).
+  // 3.2.4). A query alone gets the path that it would have been sent with in origin-form.
   const bool whole_server = request_.method == "OPTIONS" && request_.target.empty();
-  request_.raw_path = whole_server ? "*" : "/";
-  request_.path = request_.raw_path;
-  if (request_.target.empty()) request_.target = request_.raw_path;
+  request_.decoded_path.assign(whole_server ? "*" : "/").append(request_.target);
+  request_.target = request_.decoded_path;
+  request_.path = request_.raw_path = request_.target.substr(0, 1);
   return {};
 }
 

@@ -122,6 +122,7 @@ const std::vector<AcceptedRow> kAccepted = {
      }},
     {"absolute_form_only_query", get_target("http://a?q"),
      [](const Request& r) {
+       EXPECT_EQ(r.target, "/?q");
        EXPECT_EQ(r.path, "/");
        EXPECT_EQ(r.raw_path, "/");
        EXPECT_EQ(r.query, "q");
