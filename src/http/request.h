@@ -95,7 +95,7 @@ struct Request {
   std::string_view
       host;  // the Host field (or the authority of an absolute-form target); may be empty in 1.0
   std::string_view path;          // percent-decoded raw_path, bytes
-  std::string decoded_path;       // holds `path` where it is not raw_path; or a target made whole
+  std::string decoded_path;       // holds `path` where it is not raw_path, or a mended target
   int version_minor = 1;          // HTTP/1.x
   bool keep_alive = true;         // what the client asked for, by version and Connection
   bool expects_continue = false;  // the client waits for 100 before it sends its (non-empty) body
