@@ -1,8 +1,8 @@
 // One parsed request. Everything the application needs is prepared here, outside any interpreter.
 //
-// A Request owns its bytes: the views point into `head` (`path` and `target` perhaps into `decoded_path`) and
-// stay valid until reset(). It is filled by the thread that owns the connection and read by the one
-// worker thread that answers it.
+// A Request owns its bytes: the views point into `head` (`path` and `target` perhaps into
+// `decoded_path`) and stay valid until reset(). It is filled by the thread that owns the connection
+// and read by the one worker thread that answers it.
 #pragma once
 
 #include <cstddef>
