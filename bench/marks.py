@@ -59,6 +59,8 @@ MARKS = [
     Mark("mixed", "sleep_p99_ms", "p99 of the sleeping half", "≤", 0.7, "gunicorn-gthread"),
     Mark("mixed", "requests_per_second", "requests/s", "≥", 1, "granian"),
     Mark("mixed", "requests_per_second", "requests/s", "≥", 1, "gunicorn-gthread"),
+    Mark("kept", "downloads_mb", "memory kept after 200 MB up and down", "≤", plus=15, unit="MB"),
+    Mark("kept", "slow_mb", "memory kept after slow readers too", "≤", plus=15, unit="MB"),
     Mark("idle", "kib_each", "user memory each", "≤", plus=4, unit="KiB"),
 ]
 

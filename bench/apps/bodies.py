@@ -1,4 +1,4 @@
-"""Large bodies: one response of 1 MiB, an upload that is read, a response in parts."""
+"""Large bodies: one response of 1 MiB, an upload that is read, a response in parts, any size."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -33,3 +33,14 @@ def stream(environ: dict[str, Any], start_response: Callable[..., Any]) -> Itera
     start_response("200 OK", [("Content-Type", "application/octet-stream")])
     for _ in range(PARTS):
         yield PART
+
+
+def any_size(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Answers with new bytes, as many as the query says, or with the length of what was sent.
+
+    The body is read in one piece, as Django's request.body does.
+    """
+    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    answer = str(len(body)).encode() if body else bytes(int(environ["QUERY_STRING"] or 1))
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(answer)))])
+    return [answer]

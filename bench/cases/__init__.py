@@ -2,6 +2,7 @@
 
 from cases.base import FAST, SLOW, Case
 from cases.idle import IdleCase
+from cases.kept import KeptCase
 from cases.mixed import MixedCase
 from cases.page import PageCase
 from cases.rate import CPU, MEMORY, RATE, START, RateCase
@@ -102,5 +103,14 @@ CASES: list[Case] = [
         shape=Shape(connections=12_000, idle_seconds_max=60),
         rounds_max=2,
         connections=10_000,
+    ),
+    KeptCase(
+        name="kept",
+        title="Memory kept after 200 MB of uploads, 200 MB of downloads, 200 MB to slow readers",
+        app="bench.apps.bodies:any_size",
+        request=Request(b"\0"),
+        load_title="bodies of 1 MiB, 32 clients; 40 readers of 5 MB that begin when all have asked",
+        servers=WITH_GUNICORN,
+        rounds_max=3,
     ),
 ]

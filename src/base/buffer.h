@@ -69,6 +69,12 @@ class Buffer {
     size_ += bytes;
   }
 
+  void drop_front(std::size_t bytes) {
+    CORRAL_CHECK(bytes <= size_, "more than there is");
+    size_ -= bytes;
+    if (bytes > 0) std::memmove(data_, data_ + bytes, size_);
+  }
+
   void reset() {
     free_memory();
     cache_.reset();

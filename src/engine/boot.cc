@@ -4,12 +4,19 @@
 #include <cerrno>
 #include <cstring>
 
+#include "engine/allocator.h"
 #include "engine/engine.h"
 #include "gateway/task_program.h"
 #include "gateway/wsgi_program.h"
 
 namespace corral::engine {
 namespace {
+
+int all_workers(const EngineConfig& config) {
+  int workers = 0;
+  for (const GroupConfig& group : config.groups) workers += group.workers;
+  return workers;
+}
 
 int web_threads(const EngineConfig& config) {
   int threads = 0;
@@ -42,6 +49,7 @@ Engine::Engine(EngineConfig config, PyModuleDef* guest, control::Channel channel
 Engine::~Engine() = default;
 
 Result<void> Engine::boot() {
+  tune_allocator(all_workers(config_));
   if (Result<void> built = build(); !built) return built;
   for (Slot& slot : slots_) start_worker(slot);
   if (Result<void> loaded = wait_for_workers(); !loaded) return loaded;

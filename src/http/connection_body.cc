@@ -84,7 +84,7 @@ Connection::BodyStep Connection::take_chunked(std::string_view bytes) {
   if (!prepare_body(bytes.size())) return {bytes.size(), false, kNoRoom};
   Body& body = request_.body;
   Buffer decoded;
-  if (body.in_file() && !decoded.try_reserve(bytes.size(), server_.body_blocks()))
+  if (body.in_file() && !decoded.try_reserve(bytes.size(), server_.blocks()))
     return {bytes.size(), false, kNoRoom};
   Buffer& output = body.in_file() ? decoded : body.memory;
   const std::size_t before = output.size();
@@ -113,13 +113,13 @@ bool Connection::prepare_memory(std::size_t more) {
   const bool counted = request_.framing == BodyFraming::length;
   const std::uint64_t whole = counted ? request_.content_length : 2 * size;
   if (size <= common)
-    return body.memory.try_reserve(std::min<std::uint64_t>(whole, common), server_.body_blocks());
+    return body.memory.try_reserve(std::min<std::uint64_t>(whole, common), server_.blocks());
   const std::size_t most = server_.body_budget()->bytes_max() / kBudgetParts;
   // A size is believed only now, when so much of the body has come: declaring it costs nothing.
   const std::uint64_t wanted =
       counted ? whole : std::max(size, std::min<std::uint64_t>(whole, most));
   return wanted <= most && body.share.try_grow(server_.body_budget(), wanted) &&
-         body.memory.try_reserve(wanted, server_.body_blocks());
+         body.memory.try_reserve(wanted, server_.blocks());
 }
 
 // Where a body of known length can be read to without a copy: into its own memory. Nothing while

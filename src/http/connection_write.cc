@@ -187,7 +187,7 @@ Sent Connection::write_parts(std::span<iovec> parts, std::size_t bytes) {
 }
 
 Outbox::Room Connection::outbox_room() const {
-  return {server_.limits().unsent_bytes_max, server_.unsent_budget(),
+  return {server_.limits().unsent_bytes_max, server_.unsent_budget(), server_.blocks(),
           server_.options().body_folder};
 }
 

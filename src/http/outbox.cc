@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <utility>
 
 #include "base/check.h"
 #include "base/temporary_file.h"
@@ -36,7 +37,7 @@ ssize_t Outbox::send_now(int socket, std::span<const iovec> parts, Behind behind
   CORRAL_CHECK(parts.size() <= kPartsMax, "more parts than one write may have");
   const std::size_t own = bytes_.size() - offset_;
   std::size_t used = 0, bytes = own;
-  if (own > 0) all[used++] = {bytes_.data() + offset_, own};
+  if (own > 0) all[used++] = {const_cast<char*>(bytes_.data()) + offset_, own};
   for (const iovec& part : parts) {
     all[used++] = part;
     bytes += part.iov_len;
@@ -63,8 +64,17 @@ bool Outbox::try_keep(std::span<const iovec> parts, std::size_t bytes, const Roo
     if (size > room.bytes_max) return false;
     if (!share_.try_grow(room.budget, size)) return spill(parts, bytes, room);
   }
+  if (!try_make_room(bytes, room)) return spill(parts, bytes, room);
   for (const iovec& part : parts) bytes_.append(view(part));
   return true;
+}
+
+bool Outbox::try_make_room(std::size_t bytes, const Room& room) {
+  if (bytes <= bytes_.room().size()) return true;
+  bytes_.drop_front(std::exchange(offset_, 0));
+  if (bytes <= bytes_.room().size()) return true;
+  // Twice as much each time, for a stream comes in many parts.
+  return bytes_.try_reserve(std::max(bytes_.size() + bytes, 2 * bytes_.capacity()), room.blocks);
 }
 
 // Into a temporary file, from now on until everything is sent.
@@ -107,7 +117,8 @@ Outbox::Flush Outbox::flush_bytes(int socket, std::size_t& room) {
   const auto push = file_.size > 0 ? net::Push::later : net::Push::now;
   while (offset_ < bytes_.size()) {
     if (room == 0) return Flush::more;
-    const iovec part{bytes_.data() + offset_, std::min(room, bytes_.size() - offset_)};
+    const iovec part{const_cast<char*>(bytes_.data()) + offset_,
+                     std::min(room, bytes_.size() - offset_)};
     const ssize_t count = net::write_some(socket, {&part, 1}, push);
     if (count < 0) {
       return errno == EAGAIN ? Flush::blocked : Flush::failed;
@@ -141,12 +152,11 @@ void Outbox::forget(std::size_t count) {
   offset_ += count;
   // Not each time: a large response would be moved over and over.
   if (offset_ <= bytes_.size() / 2) return;
-  bytes_.erase(0, offset_);
-  offset_ = 0;
+  bytes_.drop_front(std::exchange(offset_, 0));
 }
 
 void Outbox::clear() {
-  bytes_ = {};
+  bytes_.reset();
   offset_ = 0;
   share_.reset();
   file_ = {};

@@ -13,7 +13,9 @@
 #include <span>
 #include <string>
 
+#include "base/block_cache.h"
 #include "base/budget.h"
+#include "base/buffer.h"
 #include "base/fd.h"
 
 namespace corral::http {
@@ -34,6 +36,7 @@ class Outbox {
   struct Room {
     std::size_t bytes_max;
     const std::shared_ptr<Budget>& budget;
+    const std::shared_ptr<BlockCache>& blocks;
     const std::string& folder;
   };
 
@@ -67,11 +70,12 @@ class Outbox {
  private:
   Flush flush_bytes(int socket, std::size_t& room);
   Flush flush_file(int socket, std::size_t& room);
+  bool try_make_room(std::size_t bytes, const Room& room);
   bool spill(std::span<const iovec> parts, std::size_t bytes, const Room& room);
   void forget(std::size_t count);
   void clear();
 
-  std::string bytes_;
+  Buffer bytes_;
   std::size_t offset_ = 0;  // of what is unsent of bytes_
   Budget::Share share_;     // for bytes_
   FilePart file_;

@@ -39,7 +39,7 @@ class OutboxTest : public ::testing::Test {
     net::set_nonblocking(client_.get());
   }
 
-  Outbox::Room room() const { return {bytes_max_, budget_, folder_}; }
+  Outbox::Room room() const { return {bytes_max_, budget_, blocks_, folder_}; }
 
   // As a connection sends: what the socket does not take is kept. False when it may not be.
   bool send(const std::string& bytes) {
@@ -78,6 +78,7 @@ class OutboxTest : public ::testing::Test {
 
   std::size_t bytes_max_ = 8 * 1024 * 1024;
   std::shared_ptr<Budget> budget_ = std::make_shared<Budget>(64 * 1024 * 1024);
+  std::shared_ptr<BlockCache> blocks_ = std::make_shared<BlockCache>(64 * 1024 * 1024);
   std::string folder_ = ::testing::TempDir();
   Fd server_, client_;
   Outbox box_;

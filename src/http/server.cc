@@ -43,8 +43,9 @@ Server::Server(HttpLimits limits, HttpOptions options, AdmissionLimits admission
       queue_(queue),
       log_(log),
       body_budget_(std::make_shared<Budget>(limits_.body_memory_total_bytes_max)),
-      body_blocks_(std::make_shared<BlockCache>(body_budget_->bytes_max())),
-      unsent_budget_(std::make_shared<Budget>(limits_.unsent_total_bytes_max)) {}
+      unsent_budget_(std::make_shared<Budget>(limits_.unsent_total_bytes_max)),
+      blocks_(
+          std::make_shared<BlockCache>(body_budget_->bytes_max() + unsent_budget_->bytes_max())) {}
 
 Server::~Server() { CORRAL_CHECK(!thread_.joinable(), "stop() comes before the end of a server"); }
 
@@ -226,7 +227,7 @@ void Server::tick() {
   const std::vector<Connection*> all(connections_.begin(), connections_.end());
   for (Connection* connection : all) connection->on_tick(now_ms);
   refuse_overdue();
-  body_blocks_->release_idle();
+  blocks_->release_idle();
   if (listening_ == Listening::with_others) {
     // The kernel may have told of a connection only a process that became busy in that moment.
     for (auto& listener : listeners_) accept_some(*listener);

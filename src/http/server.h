@@ -75,7 +75,7 @@ class Server {
   Counters& counters() { return counters_; }
   LimitLog& limit_log() { return limit_log_; }
   const std::shared_ptr<Budget>& body_budget() const { return body_budget_; }
-  const std::shared_ptr<BlockCache>& body_blocks() const { return body_blocks_; }
+  const std::shared_ptr<BlockCache>& blocks() const { return blocks_; }
   const std::shared_ptr<Budget>& unsent_budget() const { return unsent_budget_; }
   bool draining() const { return draining_.load(std::memory_order_relaxed); }
 
@@ -120,9 +120,9 @@ class Server {
   Log& log_;
   Counters counters_;
   LimitLog limit_log_{log_, counters_};
-  const std::shared_ptr<Budget> body_budget_;      // memory of the bodies that are not small
-  const std::shared_ptr<BlockCache> body_blocks_;  // where they are
-  const std::shared_ptr<Budget> unsent_budget_;    // memory of responses that clients do not take
+  const std::shared_ptr<Budget> body_budget_;    // memory of the bodies that are not small
+  const std::shared_ptr<Budget> unsent_budget_;  // memory of responses that clients do not take
+  const std::shared_ptr<BlockCache> blocks_;     // where both are
   std::atomic<bool> draining_{false};
 
   std::unique_ptr<net::EventLoop> loop_;
