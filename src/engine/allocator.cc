@@ -16,7 +16,8 @@ namespace {
 // one, which doubles its CPU time; above it, what an arena keeps adds up.
 constexpr int kMmapBytes = 2 * 1024 * 1024;
 constexpr int kTrimBytes = 2 * 1024 * 1024;
-// One for each interpreter, in which one thread runs at a time, and for the threads without one.
+// Those of an interpreter run one at a time, but for the thread that made it; and some have none.
+constexpr int kArenasPerWorker = 2;
 constexpr int kArenasBesides = 2;
 constexpr int kArenasPerCpu = 8;  // glibc's own bound
 
@@ -35,8 +36,8 @@ void tune_allocator(int workers) {
     mallopt(M_TRIM_THRESHOLD, kTrimBytes);
   if (is_set("MALLOC_ARENA_MAX", "glibc.malloc.arena_max=")) return;
   const long cpus = std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN));
-  mallopt(M_ARENA_MAX,
-          static_cast<int>(std::min<long>(workers + kArenasBesides, kArenasPerCpu * cpus)));
+  const long arenas = kArenasPerWorker * workers + kArenasBesides;
+  mallopt(M_ARENA_MAX, static_cast<int>(std::min(arenas, kArenasPerCpu * cpus)));
 }
 
 }  // namespace corral::engine
