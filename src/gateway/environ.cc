@@ -1,5 +1,6 @@
 #include "gateway/environ.h"
 
+#include "gateway/early_hints.h"
 #include "gateway/input.h"
 #include "http/parser.h"
 
@@ -55,7 +56,7 @@ bool EnvironBuilder::prepare(interp::Attached& attached, const GuestState& state
     if (!names_[index]) return false;
   }
   empty_input_ = make_input(attached, state, {});
-  if (!make_template(state, options)) return false;
+  if (!make_template(attached, state, options)) return false;
   for (std::size_t index = 1; index < header_keys_.size(); ++index) {
     header_keys_[index] =
         interned(environ_name(http::header_name(static_cast<HeaderId>(index))).c_str());
@@ -73,7 +74,8 @@ bool EnvironBuilder::prepare(interp::Attached& attached, const GuestState& state
 // Every key that each environ has, with its commonest value: a copy of the template is made in one
 // go, and what is left to do replaces values. A dict of more than kSmallDictKeys has room for the
 // headers of most requests.
-bool EnvironBuilder::make_template(const GuestState& state, const Options& options) {
+bool EnvironBuilder::make_template(interp::Attached& attached, const GuestState& state,
+                                   const Options& options) {
   constexpr int kSmallDictKeys = 21;
   template_ = Ref::steal(PyDict_New());
   if (!template_) return false;
@@ -89,6 +91,7 @@ bool EnvironBuilder::make_template(const GuestState& state, const Options& optio
       !add("wsgi.multithread", flag(options.multithread)) ||
       !add("wsgi.multiprocess", flag(options.multiprocess)) || !add("wsgi.run_once", flag(false)) ||
       !add("wsgi.input_terminated", flag(true)) ||
+      !add("wsgi.early_hints", make_early_hints(attached)) ||
       !add("wsgi.file_wrapper",
            Ref::borrow(reinterpret_cast<PyObject*>(state.file_wrapper_type))) ||
       !add("SCRIPT_NAME", interned("")) || !add("SERVER_SOFTWARE", interned("corral")) ||

@@ -50,7 +50,7 @@ class EnvironBuilder {
     wsgi_input,
     name_count
   };
-  bool make_template(const GuestState& state, const Options& options);
+  bool make_template(interp::Attached& attached, const GuestState& state, const Options& options);
   bool put(PyObject* environ, Name name, PyObject* value);
   bool set(PyObject* environ, Name name, std::string_view latin1);
   bool add_line(PyObject* environ, const http::Request& request);

@@ -17,9 +17,10 @@ namespace corral::gateway {
 // every call.
 class ResponseControl {
  public:
-  // Both: false with a Python exception set.
+  // All: false with a Python exception set.
   virtual bool start(PyObject* status, PyObject* headers, PyObject* exc_info) = 0;
   virtual bool write(PyObject* bytes) = 0;
+  virtual bool send_hints(PyObject* headers) = 0;
 
  protected:
   ~ResponseControl() = default;

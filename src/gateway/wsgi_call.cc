@@ -93,32 +93,56 @@ bool WsgiCall::start(PyObject* status, PyObject* headers, PyObject* exc_info) {
   }
   std::string_view text;
   head_.reset();
-  return latin1_view(status, "status", text) && raise_if_error(head_.set_status(text)) &&
-         add_headers(headers);
+  const auto add = [this](std::string_view name, std::string_view value) {
+    return head_.add_header(name, value);
+  };
+  if (latin1_view(status, "status", text) && raise_if_error(head_.set_status(text)) &&
+      each_header(headers, add)) {
+    return true;
+  }
+  head_.reset();
+  return false;
 }
 
-bool WsgiCall::add_headers(PyObject* headers) {
+// Calls `add` with each name and value, which may refuse them.
+template <typename Add>
+bool WsgiCall::each_header(PyObject* headers, const Add& add) {
   if (!PyList_Check(headers)) {
     PyErr_Format(PyExc_TypeError, "headers must be a list of (name, value) tuples, not %s",
                  Py_TYPE(headers)->tp_name);
-    head_.reset();
     return false;
   }
   for (Py_ssize_t index = 0; index < PyList_GET_SIZE(headers); ++index) {
     PyObject* pair = PyList_GET_ITEM(headers, index);
     std::string_view name, value;
-    bool good = PyTuple_Check(pair) && PyTuple_GET_SIZE(pair) == 2;
-    if (!good) {
+    if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2) {
       PyErr_Format(PyExc_TypeError, "headers must be (name, value) tuples, not %R", pair);
+      return false;
     }
-    good = good && latin1_view(PyTuple_GET_ITEM(pair, 0), "a header name", name) &&
-           latin1_view(PyTuple_GET_ITEM(pair, 1), "a header value", value) &&
-           raise_if_error(head_.add_header(name, value));
-    if (!good) {
-      head_.reset();
+    if (!latin1_view(PyTuple_GET_ITEM(pair, 0), "a header name", name) ||
+        !latin1_view(PyTuple_GET_ITEM(pair, 1), "a header value", value) ||
+        !raise_if_error(add(name, value))) {
       return false;
     }
   }
+  return true;
+}
+
+// An interim response (RFC 8297). Clients of HTTP/1.0 know none.
+bool WsgiCall::send_hints(PyObject* headers) {
+  if (head_ended_ || !exchange_) {
+    PyErr_SetString(PyExc_RuntimeError, "the response has begun: hints come before it");
+    return false;
+  }
+  std::string hints(http::kEarlyHintsLine);
+  const auto add = [&hints](std::string_view name, std::string_view value) {
+    return http::add_hint(hints, name, value);
+  };
+  if (!each_header(headers, add)) return false;
+  hints.append("\r\n");
+  if (exchange_.request().version_minor == 0) return true;
+  interp::Detached detached(attached_);
+  client_gone_ = client_gone_ || exchange_.send_interim(hints) == http::Sent::gone;
   return true;
 }
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "gateway/early_hints.h"
 #include "gateway/environ.h"
 #include "gateway/file_wrapper.h"
 #include "gateway/guest.h"
@@ -42,6 +43,7 @@ class WsgiCall final : public ResponseControl {
 
   bool start(PyObject* status, PyObject* headers, PyObject* exc_info) override;
   bool write(PyObject* bytes) override;
+  bool send_hints(PyObject* headers) override;
 
  private:
   bool call_application();
@@ -49,7 +51,8 @@ class WsgiCall final : public ResponseControl {
   bool send_file(FileBody file);
   bool send_sequence(PyObject* result);
   bool send_each(PyObject* result);
-  bool add_headers(PyObject* headers);
+  template <typename Add>
+  static bool each_header(PyObject* headers, const Add& add);
   bool body_part(PyObject* item, std::string_view& part);
   bool fit_length(std::string_view& part);
   bool end_head(std::int64_t known_length);
@@ -70,7 +73,8 @@ class WsgiCall final : public ResponseControl {
   interp::Ref result_;
   std::vector<std::string_view> parts_;
   std::vector<interp::Ref> held_;  // what parts_ points into
-  http::FilePart file_;            // the rest of the body, instead of parts_
+  AnsweringScope answering_{*this};
+  http::FilePart file_;  // the rest of the body, instead of parts_
   std::uint64_t body_bytes_ = 0;
   bool head_ended_ = false;
   bool client_gone_ = false;

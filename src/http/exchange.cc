@@ -32,6 +32,11 @@ Exchange::AtOnce Exchange::try_respond_at_once(const ResponseHead& head,
   return outcome;
 }
 
+Sent Exchange::send_interim(std::string_view bytes) {
+  iovec part{const_cast<char*>(bytes.data()), bytes.size()};
+  return connection_->write_parts({&part, 1}, bytes.size());
+}
+
 Sent Exchange::send_file(const ResponseHead& head, FilePart file) {
   return connection_->send_file(head, std::move(file));
 }

@@ -55,8 +55,11 @@ class Exchange {
   enum class More { follows, last };
   Sent send(const ResponseHead& head, std::span<const std::string_view> parts, More more);
 
-  // The same, with a part of a file as the rest of a body of known length. What the socket does not
-  // take at once is sent by the poller; the call never waits for the client.
+  // Before the response has begun: a whole interim one.
+  Sent send_interim(std::string_view bytes);
+
+  // The same as send(), with a part of a file as the rest of a body of known length. What the
+  // socket does not take at once is sent by the poller; the call never waits for the client.
   Sent send_file(const ResponseHead& head, FilePart file);
 
   // A whole response with its body, if that is small and nothing has been sent: writes it in one

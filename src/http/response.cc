@@ -44,6 +44,13 @@ bool is_hop_by_hop(std::string_view name) {
                      [&](std::string_view hop) { return equals_lower(name, hop); });
 }
 
+Result<void> check_form(std::string_view name, std::string_view value) {
+  if (!is_token(name)) return Error{"response header name " + quote(name) + " is not a token"};
+  if (!is_field_text(value))
+    return Error{"the value of response header " + quote(name) + " holds a control character"};
+  return {};
+}
+
 bool forbids_body(int status) { return status < 200 || status == 204 || status == 304; }
 
 void append_number(std::string& bytes, std::uint64_t number) {
@@ -103,10 +110,7 @@ Result<void> ResponseHead::set_status(std::string_view status) {
 
 Result<void> ResponseHead::add_header(std::string_view name, std::string_view value) {
   CORRAL_CHECK(has_status(), "a header before the status");
-  if (!is_token(name)) return Error{"response header name " + quote(name) + " is not a token"};
-  if (!is_field_text(value)) {
-    return Error{"the value of response header " + quote(name) + " holds a control character"};
-  }
+  if (Result<void> formed = check_form(name, value); !formed) return formed;
   if (equals_lower(name, "content-length")) {
     if (content_length_ >= 0) return Error{"a second Content-Length in the response"};
     content_length_ = parse_content_length(value);
@@ -159,6 +163,14 @@ void ResponseHead::finish(const Request& request, std::int64_t known_length, boo
   if (!has_date_) bytes_.append("Date: ").append(http_date()).append("\r\n");
   if (!has_server_) bytes_.append("Server: corral\r\n");
   bytes_.append("\r\n");
+}
+
+Result<void> add_hint(std::string& bytes, std::string_view name, std::string_view value) {
+  if (Result<void> formed = check_form(name, value); !formed) return formed;
+  if (is_hop_by_hop(name) || equals_lower(name, "content-length"))
+    return Error{"header " + quote(name) + " has no place in an interim response"};
+  bytes.append(name).append(": ").append(value).append("\r\n");
+  return {};
 }
 
 std::string plain_response(int status, std::string_view body, std::string_view extra_headers,

@@ -62,6 +62,11 @@ class ResponseHead {
   ResponseFraming framing_ = ResponseFraming::none;
 };
 
+// The start of an interim response, and one more of its lines, checked like a header. Fields that
+// frame a body or belong to the connection are refused. An empty line ends it.
+constexpr std::string_view kEarlyHintsLine = "HTTP/1.1 103 Early Hints\r\n";
+Result<void> add_hint(std::string& bytes, std::string_view name, std::string_view value);
+
 // A whole small response of the server's own: "503 Service Unavailable" with a plain-text body and
 // extra header lines ("Retry-After: 1\r\n"). `keep_alive` false adds Connection: close.
 std::string plain_response(int status, std::string_view body, std::string_view extra_headers,
