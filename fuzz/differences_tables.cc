@@ -116,6 +116,8 @@ std::span<const Stricter> stricter_rows() {
        with_chunks("00000000000000000001\r\na\r\n0\r\n\r\n")},
       {"control byte or bare LF in the trailers", "9112 2.2", with_chunks("0\r\n\n")},
       {"malformed trailer field", "9112 5.2: obs-fold", with_chunks("0\r\nX: a\r\n b\r\n\r\n")},
+      {"underscore in the name of a trailer field", "9110 6.5.1: to CGI it is one that frames",
+       with_chunks("0\r\nContent_Length: 5\r\n\r\n")},
       {"framing or routing field in the trailers", "9110 6.5.1",
        with_chunks("0\r\nContent-Length: 5\r\n\r\n")},
       // limits

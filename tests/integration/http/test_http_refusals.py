@@ -199,6 +199,8 @@ ROWS = [
            "framing or routing field in the trailers"),
     chunks("host_in_the_trailers", b"0\r\nHost: other\r\n\r\n",
            "framing or routing field in the trailers"),
+    chunks("underscored_length_in_the_trailers", b"0\r\nContent_Length: 5\r\n\r\n",
+           "underscore in the name of a trailer field"),
     chunks("request_in_the_trailers", b"0\r\n" + GOOD, "malformed trailer field"),
     chunks("space_before_colon_in_the_trailers", b"0\r\nX-A : a\r\n\r\n",
            "malformed trailer field"),
