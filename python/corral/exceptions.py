@@ -29,6 +29,14 @@ class PoolExecutionError(WorkerException):
     """A pool of workers could not run what it was given."""
 
 
+class RequestTimeout(BaseException):
+    """The request took longer than --timeout allows: its client has been answered, stop working.
+
+    Raised by Corral in the middle of the application's code. Not an Exception, as handlers of those
+    would take it for an error of their own; `finally` and `with` work as always.
+    """
+
+
 class TaskCancelled(TaskExecutionError):
     """The attempt was cancelled."""
 

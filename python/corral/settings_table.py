@@ -137,6 +137,16 @@ _WEB = (
         "Web", _flag("underscore_headers"), commands=SERVE, limit="underscore_headers",
     ),
     _span(
+        "timeout", "30", 0, 86400, "request_time_max_ms",
+        "longest time of a request in the application, waits for its client not counted; beyond it "
+        "504, and its thread is interrupted and replaced; 0: no limit", "Web",
+    ),
+    _span(
+        "slow_request", "5", 0, 86400, "slow_request_ms",
+        "a request that takes longer is written down with its Python stack while it runs, and once "
+        "more at its end; 0: none", "Web",
+    ),
+    _span(
         "keep_alive", "5", 0, 3600, "keep_alive_max_ms",
         "an idle connection is closed after this long", "Web",
     ),

@@ -49,6 +49,12 @@ struct AdmissionLimits {
   int retry_after_s = 1;                    // in every 503
 };
 
+// Of one request in the application.
+struct RequestLimits {
+  Milliseconds request_time_max_ms = 30'000;  // without waits for its client; 0: no limit
+  Milliseconds slow_request_ms = 5'000;       // beyond it a record says where it is; 0: none
+};
+
 struct TaskLimits {
   int prefetch_max = 200;  // most jobs held beyond the threads, for the whole group
   Milliseconds prefetch_span_ms =
@@ -83,13 +89,15 @@ enum class Limit : std::uint8_t {
   queue_depth,
   queue_wait,
   overload_wait,
+  request_time,
   count
 };
 
 constexpr std::size_t kLimitCount = static_cast<std::size_t>(Limit::count);
 
 // Who should know. A record of each is written at most once in kLimitLogPauseMs and says how many
-// there were since the last, so that an attack does not flood the log.
+// there were since the last, so that an attack does not flood the log; except of request_time, of
+// which each says where the application was.
 enum class LimitSeverity : std::uint8_t {
   usual,     // part of every day: debug
   client,    // a client did it, and only that client notices: info
@@ -147,11 +155,23 @@ inline constexpr std::array<LimitRow, kLimitCount - 1> kLimitRows{{
   {Limit::overload_wait, "overload_wait", "overload_wait", 503, "CORRAL-325",
    LimitSeverity::capacity,
    "more requests come than can be answered; the newest are served first, others are refused"},
+  {Limit::request_time, "request_time", "timeout", 504, "CORRAL-326",
+   LimitSeverity::capacity,
+   "a request took longer than it may: it is broken off, and another thread takes its thread's "
+   "place"},
 }};
 // clang-format on
 
 constexpr const LimitRow& limit_row(Limit limit) {
   return kLimitRows[static_cast<std::size_t>(limit) - 1];
+}
+
+// The number in its code.
+constexpr int limit_code(Limit limit) {
+  const std::string_view code = limit_row(limit).code;
+  int number = 0;
+  for (char digit : code.substr(code.size() - 3)) number = number * 10 + (digit - '0');
+  return number;
 }
 
 // A thread that runs Python needs room for its recursion limit in C frames.
@@ -164,6 +184,8 @@ static_assert(HttpLimits{}.header_bytes_max > HttpLimits{}.request_line_bytes_ma
               "a request line at its limit must leave room for headers");
 static_assert(HttpLimits{}.header_bytes_max >= 4 * HttpLimits{}.header_count_max,
               "as many fields as are allowed must fit: the shortest is \"a:\" CRLF");
+static_assert(RequestLimits{}.slow_request_ms < RequestLimits{}.request_time_max_ms,
+              "a slow request is written down before its time is over");
 static_assert(AdmissionLimits{}.overload_wait_max_ms < AdmissionLimits{}.queue_wait_max_ms,
               "in overload requests are refused sooner than otherwise");
 static_assert(HttpLimits{}.body_memory_bytes_max <= HttpLimits{}.body_bytes_max,

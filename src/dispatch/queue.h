@@ -70,15 +70,20 @@ class Queue {
   }
 
   // Sleeps while there is nothing to pop, but at most until woken: for who has other things to look
-  // after than this queue.
-  void wait() {
+  // after than this queue. Not at all once `leaves`, which is set before wake_all().
+  void wait(const std::atomic<bool>& leaves) {
     std::unique_lock lock(mutex_);
-    if (items_.empty() && !closed_) sleep(lock);
+    if (items_.empty() && !closed_ && !leaves.load(std::memory_order_acquire)) sleep(lock);
   }
 
   void wake_one() {
     std::lock_guard lock(mutex_);
     wake_one_locked();
+  }
+
+  void wake_all() {
+    std::lock_guard lock(mutex_);
+    while (!sleepers_.empty()) wake_one_locked();
   }
 
   std::optional<Taken> try_pop() {

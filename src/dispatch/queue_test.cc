@@ -262,21 +262,35 @@ TEST(Queue, WhoPopsNextWakesAnotherForWhatIsBeyond) {
 
 TEST(Queue, WaitEndsWhenWokenWithoutAnItem) {
   Queue<Item> queue(10);
-  std::thread idle([&] { queue.wait(); });
+  const std::atomic<bool> leaves{false};
+  std::thread idle([&] { queue.wait(leaves); });
   wait_for_sleepers(queue, 1);
   queue.wake_one();
   idle.join();
   EXPECT_EQ(queue.sleeping_threads(), 0u);
 }
 
+TEST(Queue, WhoIsToLeaveDoesNotSleep) {
+  Queue<Item> queue(10);
+  std::atomic<bool> leaves{false};
+  std::vector<std::thread> idle;
+  for (int index = 0; index < 3; ++index) idle.emplace_back([&] { queue.wait(leaves); });
+  wait_for_sleepers(queue, 3);
+  leaves = true;
+  queue.wake_all();
+  for (std::thread& thread : idle) thread.join();
+  queue.wait(leaves);
+}
+
 TEST(Queue, WaitDoesNotSleepBesideAnItemNorWhenClosed) {
   Queue<Item> queue(10);
+  const std::atomic<bool> leaves{false};
   push(queue, 1);
-  queue.wait();
+  queue.wait(leaves);
   EXPECT_EQ(pop_number(queue), 1);
   EXPECT_FALSE(queue.is_over());
   queue.close();
-  queue.wait();
+  queue.wait(leaves);
   EXPECT_TRUE(queue.is_over());
 }
 

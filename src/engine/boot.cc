@@ -51,6 +51,7 @@ Engine::~Engine() = default;
 Result<void> Engine::boot() {
   tune_allocator(all_workers(config_));
   if (Result<void> built = build(); !built) return built;
+  watch_.start();
   for (Slot& slot : slots_) start_worker(slot);
   if (Result<void> loaded = wait_for_workers(); !loaded) return loaded;
   return start_keeper();
@@ -131,6 +132,12 @@ void Engine::start_worker(Slot& slot) {
   options.placement = slot.group->placement;
   options.nice = slot.group->nice;
   options.on_change = [this] { call_attention(); };
+  const RequestLimits& requests = config_.requests;
+  if (slot.group->role == Role::web &&
+      (requests.request_time_max_ms > 0 || requests.slow_request_ms > 0)) {
+    options.limits = {requests.request_time_max_ms, requests.slow_request_ms};
+    options.watch = &watch_;
+  }
   slot.worker = std::make_unique<exec::Worker>(std::move(options), make_program(slot), log_);
   slot.started_ms = monotonic_ms();
   slot.restart_at_ms = -1;

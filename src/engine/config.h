@@ -33,6 +33,7 @@ struct EngineConfig {
   HttpLimits http;
   HttpOptions http_options;
   AdmissionLimits admission;
+  RequestLimits requests;  // of every web group
   TaskLimits tasks;
   Log::Options log;
 };

@@ -42,6 +42,9 @@ int Engine::drain(Milliseconds grace_ms) {
     server_->stop();
     server_->limit_log().summarize();
   }
+  const bool all_over = std::all_of(slots_.begin(), slots_.end(),
+                                    [](const Slot& slot) { return slot.worker->is_over(); });
+  if (!all_over || !retired_.empty()) leave_abandoned_behind();
   return 0;
 }
 
@@ -87,7 +90,7 @@ void Engine::end_workers(Role role) {
 
 bool Engine::is_down() const {
   const bool workers_over = std::all_of(slots_.begin(), slots_.end(),
-                                        [](const Slot& slot) { return slot.worker->is_over(); });
+                                        [](const Slot& slot) { return is_gone(*slot.worker); });
   return workers_over && web_drained_ && tasks_drained_;
 }
 

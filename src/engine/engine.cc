@@ -15,6 +15,9 @@ constexpr Milliseconds kRestartPauseMaxMs = 30'000;
 constexpr Milliseconds kHealthyMs =
     60'000;  // a command that ran this long starts anew without the pause it had earned
 
+// When nobody has said how long the way down may take.
+constexpr Milliseconds kUnaskedDrainMs = 10'000;
+
 }  // namespace
 
 int Engine::run() {
@@ -46,6 +49,10 @@ std::optional<control::Message> Engine::wait(Milliseconds wait_ms) {
 void Engine::serve() {
   for (;;) {
     mind_commands();
+    if (!mind_web()) {
+      drain_ms_ = kUnaskedDrainMs;
+      return;
+    }
     const auto message = wait(next_restart_ms());
     if (!message) continue;
     switch (message->kind) {
@@ -59,7 +66,7 @@ void Engine::serve() {
         give_up(3);
       case control::Kind::closed:
         log_.error(201, "the supervisor is gone; this process finishes what runs and ends");
-        drain_ms_ = 10'000;
+        drain_ms_ = kUnaskedDrainMs;
         return;
       default:
         break;
@@ -84,16 +91,21 @@ void Engine::command_ended(Slot& slot) {
               {{"worker", slot.name}});
     return;
   }
-  if (monotonic_ms() - slot.started_ms > kHealthyMs) slot.restarts = 0;
-  const Milliseconds pause_ms =
-      std::min(kRestartPauseMaxMs, kRestartPauseMinMs << std::min(slot.restarts++, 10));
-  slot.restart_at_ms = monotonic_ms() + pause_ms;
+  const Milliseconds pause_ms = pause_before_restart(slot);
   const std::string failure = slot.worker->failure();
   log_.error(202, "a management command ended; it is started again after a pause",
              {{"worker", slot.name},
               {"status", slot.command->exit_status()},
               {"reason", failure},
               {"pause_ms", pause_ms}});
+}
+
+Milliseconds Engine::pause_before_restart(Slot& slot) {
+  if (monotonic_ms() - slot.started_ms > kHealthyMs) slot.restarts = 0;
+  const Milliseconds pause_ms =
+      std::min(kRestartPauseMaxMs, kRestartPauseMinMs << std::min(slot.restarts++, 10));
+  slot.restart_at_ms = monotonic_ms() + pause_ms;
+  return pause_ms;
 }
 
 Milliseconds Engine::next_restart_ms() const {

@@ -7,11 +7,12 @@
 //                                              grace over, or `stop`: _exit(3)+
 //
 // run() is called on the process's first thread, detached from the main interpreter, which stays
-// parked in it. Sources: boot.cc (building and booting), engine.cc (serving), drain.cc (the way
-// down).
+// parked in it. Sources: boot.cc (building and booting), engine.cc (serving), renew.cc (web workers
+// that cannot be helped), drain.cc (the way down).
 #pragma once
 
 #include <atomic>
+#include <list>
 #include <memory>
 #include <vector>
 
@@ -20,6 +21,7 @@
 #include "control/channel.h"
 #include "dispatch/queue.h"
 #include "engine/config.h"
+#include "exec/watch.h"
 #include "exec/worker.h"
 #include "gateway/command_program.h"
 #include "gateway/guest.h"
@@ -40,8 +42,8 @@ class Engine {
   int run();
 
  private:
-  // A worker, with what is needed to make it anew. Only command workers are: the others live as
-  // long as the engine.
+  // A worker, with what is needed to make it anew: a command that ended, a web worker that is
+  // stuck. The others live as long as the engine.
   struct Slot {
     const GroupConfig* group = nullptr;
     std::string name;
@@ -73,7 +75,15 @@ class Engine {
   void call_attention();
   void mind_commands();
   void command_ended(Slot& slot);
+  Milliseconds pause_before_restart(Slot& slot);
   Milliseconds next_restart_ms() const;
+
+  // --- renew.cc
+  bool mind_web();
+  void replace_stuck(Slot& slot);
+  bool has_too_much_abandoned();
+  static bool is_gone(const exec::Worker& worker);
+  [[noreturn]] void leave_abandoned_behind();
 
   // --- drain.cc
   int drain(Milliseconds grace_ms);
@@ -96,7 +106,9 @@ class Engine {
   std::unique_ptr<gateway::StoreCall> store_;
   std::unique_ptr<tasks::Keeper> keeper_;
   bool keeper_started_ = false;
+  exec::Watch watch_;  // outlives the workers
   std::vector<Slot> slots_;
+  std::list<std::unique_ptr<exec::Worker>> retired_;  // were stuck, and may end yet
   std::atomic<bool> web_drained_{false};
   std::atomic<bool> tasks_drained_{true};
   std::vector<Thread> drainers_;

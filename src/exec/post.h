@@ -59,6 +59,8 @@ class Post {
   // Another thread has taken this one's place: it leaves when its turn is over.
   void relieve() { relieved_.store(true, std::memory_order_release); }
   bool is_relieved() const { return relieved_.load(std::memory_order_acquire); }
+  // The same, for who sleeps on behalf of the thread.
+  const std::atomic<bool>& relieved() const { return relieved_; }
 
   void set_bell(Bell* bell) { bell_ = bell; }
 

@@ -4,6 +4,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/check.h"
 
 namespace corral::exec {
@@ -219,14 +221,18 @@ bool Worker::prepare(interp::PythonThread& thread, Entrance entrance) {
 // The thread's last words: the worker's own one joins it and erases the hand.
 void Worker::leave(Hand& hand) {
   Service before = Service::serving;
+  bool leaves_abandoned = false;
   {
     std::lock_guard lock(mutex_);
     before = std::exchange(hand.service, Service::left);
+    leaves_abandoned = std::any_of(hands_.begin(), hands_.end(), [](const Hand& other) {
+      return other.service == Service::abandoned;
+    });
     changed_.notify_all();
   }
-  if (before != Service::abandoned) return;
-  log_.info("an abandoned thread has come back and ended", {{"thread", hand.name}});
-  tell();
+  if (before == Service::abandoned)
+    log_.info("an abandoned thread has come back and ended", {{"thread", hand.name}});
+  if (before == Service::abandoned || leaves_abandoned) tell();
 }
 
 // The own thread between the opening and the end: runs errands until all others have left.

@@ -126,6 +126,8 @@ void read_limits(DictReader limits, engine::EngineConfig& config) {
   limits.maybe("queue_wait_max_ms", config.admission.queue_wait_max_ms);
   limits.maybe("overload_wait_max_ms", config.admission.overload_wait_max_ms);
   limits.maybe("retry_after_s", config.admission.retry_after_s);
+  limits.maybe("request_time_max_ms", config.requests.request_time_max_ms);
+  limits.maybe("slow_request_ms", config.requests.slow_request_ms);
   limits.maybe("prefetch_max", config.tasks.prefetch_max);
   limits.maybe("claim_batch_max", config.tasks.claim_batch_max);
   limits.maybe("finish_batch_max", config.tasks.finish_batch_max);

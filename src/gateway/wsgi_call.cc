@@ -36,8 +36,8 @@ bool raise_if_error(const Result<void>& result) {
 
 }  // namespace
 
-void WsgiCall::run(Exchange exchange) {
-  begin(std::move(exchange));
+void WsgiCall::run() {
+  begin();
   if (call_application()) {
     finish();
   } else {
@@ -46,8 +46,7 @@ void WsgiCall::run(Exchange exchange) {
   close_result();
 }
 
-void WsgiCall::begin(Exchange exchange) {
-  exchange_ = std::move(exchange);
+void WsgiCall::begin() {
   head_.reset();
   parts_.clear();
   file_ = {};
@@ -55,11 +54,19 @@ void WsgiCall::begin(Exchange exchange) {
   head_ended_ = client_gone_ = wrong_length_ = false;
 }
 
+// False, with what an interrupt would raise, when the request's time is over.
+bool WsgiCall::hold() {
+  if (post_.hold()) return true;
+  post_.raise_interruption();
+  return false;
+}
+
 bool WsgiCall::call_application() {
-  Ref environ = environs_.build(attached_, state_, exchange_);
+  Ref environ = environs_.build(attached_, state_, exchange());
   if (!environ) return false;
   Ref start_response = make_start_response(attached_, state_, *this);
   if (!start_response) return false;
+  post_.let_go();
   PyObject* arguments[] = {nullptr, environ.get(), start_response.get()};
   result_ = Ref::steal(PyObject_Vectorcall(application_, arguments + 1,
                                            2 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
@@ -149,8 +156,9 @@ bool WsgiCall::send_hints(PyObject* headers) {
 bool WsgiCall::write(PyObject* bytes) {
   std::string_view part;
   if (!body_part(bytes, part)) return false;
-  if (!end_head(-1) || !fit_length(part)) return false;
-  return send(part, Exchange::More::follows);
+  const bool is_sent = end_head(-1) && fit_length(part) && send(part, Exchange::More::follows);
+  post_.let_go();
+  return is_sent;
 }
 
 bool WsgiCall::body_part(PyObject* item, std::string_view& part) {
@@ -171,7 +179,8 @@ bool WsgiCall::end_head(std::int64_t known_length) {
                     "the application did not call start_response before its first output");
     return false;
   }
-  head_.finish(exchange_.request(), known_length, exchange_.may_keep());
+  if (!hold()) return false;
+  head_.finish(exchange().request(), known_length, exchange().may_keep());
   head_ended_ = true;
   return true;
 }
@@ -245,6 +254,7 @@ bool WsgiCall::send_each(PyObject* result) {
   if (!iterator) return false;
   const bool is_file = is_file_wrapper(state_, result);
   for (;;) {
+    post_.let_go();
     Ref item = Ref::steal(PyIter_Next(iterator.get()));
     if (!item) break;
     std::string_view part;
@@ -269,13 +279,16 @@ bool WsgiCall::send_each(PyObject* result) {
 
 bool WsgiCall::send(std::string_view part, Exchange::More more) {
   if (client_gone_) return true;
+  if (!hold()) return false;
   interp::Detached detached(attached_);
   const std::string_view parts[] = {part};
-  client_gone_ = exchange_.send(head_, parts, more) == http::Sent::gone;
+  client_gone_ = exchange().send(head_, parts, more) == http::Sent::gone;
+  post_.let_go();  // to wait for the GIL is the application's time again
   return true;
 }
 
 void WsgiCall::finish() {
+  if (!post_.hold()) return;
   const std::int64_t declared = head_.content_length();
   const bool framed = head_.framing() == ResponseFraming::length && declared >= 0;
   const bool cut_short = framed && body_bytes_ < static_cast<std::uint64_t>(declared);
@@ -286,51 +299,63 @@ void WsgiCall::finish() {
             ? "the application sent less than its Content-Length; the connection is closed"
             : "the application sent more than its Content-Length; the rest is dropped and the "
               "connection is closed",
-        {{"path", exchange_.request().path}, {"content_length", declared}});
+        {{"path", exchange().request().path}, {"content_length", declared}});
   }
+  if (has_close()) post_.remember();
   const bool keep = head_.keep_alive() && !cut_short && !wrong_length_;
   auto at_once = Exchange::AtOnce::no;
   if (gil_ == Gil::own && keep && !client_gone_ && !file_.fd)
-    at_once = exchange_.try_respond_at_once(head_, parts_);
+    at_once = exchange().try_respond_at_once(head_, parts_);
   if (at_once == Exchange::AtOnce::finished) return;
   interp::Detached detached(attached_);
   if (at_once == Exchange::AtOnce::no && !client_gone_) {
-    const http::Sent sent = file_.fd ? exchange_.send_file(head_, std::move(file_))
-                                     : exchange_.send(head_, parts_, Exchange::More::last);
+    const http::Sent sent = file_.fd ? exchange().send_file(head_, std::move(file_))
+                                     : exchange().send(head_, parts_, Exchange::More::last);
     client_gone_ = sent == http::Sent::gone;
   }
-  exchange_.finish(head_.status(),
-                   keep && !client_gone_ ? Exchange::After::keep : Exchange::After::close);
+  exchange().finish(head_.status(),
+                    keep && !client_gone_ ? Exchange::After::keep : Exchange::After::close);
+  post_.let_go();
 }
 
 // The application raised, or broke the protocol. Before the first byte the client gets a 500; after
-// it the connection ends.
+// it the connection ends. Nothing of that when its time is over.
 void WsgiCall::fail() {
+  post_.shield(attached_);
   const PythonError error = take_python_error(attached_);
-  const http::Request& request = exchange_.request();
+  parts_.clear();
+  if (!post_.hold()) return post_.note_ending(error.summary);
+  const http::Request& request = exchange().request();
   log_.error(401,
              "the application raised; the client gets a 500, or a cut response if it had begun",
              {{"method", request.method},
               {"path", request.path},
               {"error", error.summary},
               {"traceback", error.traceback}});
-  parts_.clear();
   interp::Detached detached(attached_);
-  exchange_.fail(500, "Internal Server Error\n");
+  exchange().fail(500, "Internal Server Error\n");
+  post_.let_go();
+}
+
+bool WsgiCall::has_close() const {
+  return result_ && !PyList_CheckExact(result_.get()) && !PyTuple_CheckExact(result_.get());
 }
 
 // PEP 3333: close() is called whatever happened, after the response.
 void WsgiCall::close_result() {
   held_.clear();
   if (!result_) return;
+  post_.let_go();
+  post_.unshield();
   PyObject* close = nullptr;
-  const bool is_plain = PyList_CheckExact(result_.get()) || PyTuple_CheckExact(result_.get());
-  if (!is_plain && PyObject_GetOptionalAttr(result_.get(), state_.close_name, &close) > 0) {
+  if (has_close() && PyObject_GetOptionalAttr(result_.get(), state_.close_name, &close) > 0) {
     Ref owned = Ref::steal(close);
     Ref closed = Ref::steal(PyObject_CallNoArgs(close));
   }
   if (PyErr_Occurred()) {
+    post_.shield(attached_);
     const PythonError error = take_python_error(attached_);
+    if (!post_.hold()) return post_.note_ending(error.summary), result_.reset();
     log_.error(403, "close() of a response raised; the response itself was sent",
                {{"error", error.summary}, {"traceback", error.traceback}});
   }

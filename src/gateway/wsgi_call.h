@@ -4,6 +4,10 @@
 //
 // The response is sent while detached. Whatever the application raises, SystemExit and
 // KeyboardInterrupt included, ends this request and nothing else.
+//
+// The request is held (gateway/request_post.h) except while the application runs. Where it cannot
+// be held any more its time is over: the client has been answered, and this goes on as if the
+// application had raised, without sending anything.
 #pragma once
 
 #include <Python.h>
@@ -17,6 +21,7 @@
 #include "gateway/environ.h"
 #include "gateway/file_wrapper.h"
 #include "gateway/guest.h"
+#include "gateway/request_post.h"
 #include "gateway/start_response.h"
 #include "http/exchange.h"
 #include "http/response.h"
@@ -31,15 +36,17 @@ class WsgiCall final : public ResponseControl {
   enum class Gil { shared, own };
 
   WsgiCall(interp::Attached& attached, const GuestState& state, EnvironBuilder& environs,
-           PyObject* application, Gil gil, Log& log)
+           PyObject* application, RequestPost& post, Gil gil, Log& log)
       : attached_(attached),
         state_(state),
         environs_(environs),
         application_(application),
+        post_(post),
         gil_(gil),
         log_(log) {}
 
-  void run(http::Exchange exchange);
+  // The request that the post holds.
+  void run();
 
   bool start(PyObject* status, PyObject* headers, PyObject* exc_info) override;
   bool write(PyObject* bytes) override;
@@ -59,16 +66,19 @@ class WsgiCall final : public ResponseControl {
   bool send(std::string_view part, http::Exchange::More more);
   void finish();
   void fail();
+  bool has_close() const;
   void close_result();
-  void begin(http::Exchange exchange);
+  void begin();
+  bool hold();
+  http::Exchange& exchange() { return post_.exchange(); }
 
   interp::Attached& attached_;
   const GuestState& state_;
   EnvironBuilder& environs_;
   PyObject* const application_;  // borrowed from the program
+  RequestPost& post_;
   const Gil gil_;
   Log& log_;
-  http::Exchange exchange_;
   http::ResponseHead head_;
   interp::Ref result_;
   std::vector<std::string_view> parts_;

@@ -4,6 +4,7 @@
 
 #include "gateway/environ.h"
 #include "gateway/program_base.h"
+#include "gateway/request_post.h"
 #include "http/polling.h"
 
 namespace corral::gateway {
@@ -19,17 +20,19 @@ class WsgiProgram final : public ProgramBase {
   WsgiProgram(ProgramContext context, Options options, http::Polling& requests)
       : ProgramBase(std::move(context)), options_(options), requests_(requests) {}
 
+  std::unique_ptr<exec::Post> make_post() override;
   void run(interp::PythonThread& thread, exec::Post* post) override;
   void unload(interp::Attached& attached) override;
 
  private:
   bool load_application(interp::Attached& attached, exec::Loaded& loaded) override;
-  void serve(interp::Attached& attached, WsgiCall& call, http::Polling::Queue::Taken taken);
+  void serve(interp::Attached& attached, WsgiCall& call, RequestPost& post, Milliseconds waited_ms);
 
   const Options options_;
   http::Polling& requests_;
   EnvironBuilder environs_;
   interp::Ref application_;
+  interp::Ref interruption_;  // what a thread that takes too long is interrupted with
 };
 
 }  // namespace corral::gateway

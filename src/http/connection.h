@@ -115,6 +115,8 @@ class Connection final : public net::Source {
   Next refuse(const Refusal& refusal);
   Next answer(int status, std::string_view response, bool keep);
   Next answer_plainly(int status, std::string_view body, std::string_view extra_headers);
+  Next answer_failure(int status, std::string_view body, std::string_view extra_headers);
+  void expire();
   Next answer_busy(dispatch::Admission admission);
   Next answer_busy(Limit limit);
   bool may_keep() const;

@@ -87,6 +87,21 @@ Connection::Next Connection::answer_plainly(int status, std::string_view body,
   return answer(status, plain_response(status, body, extra_headers, keep), keep);
 }
 
+// In place of a response, or of its rest.
+Connection::Next Connection::answer_failure(int status, std::string_view body,
+                                            std::string_view extra_headers) {
+  if (!response_started_) return answer_plainly(status, body, extra_headers);
+  if (server_.log().access_enabled()) log_access(status);
+  return abort_response();
+}
+
+// On a thread that neither polls nor takes requests: what comes next is the poller's.
+void Connection::expire() {
+  add_one(server_.counters().of(Limit::request_time));
+  const Next next = answer_failure(504, "the request took too long\n", {});
+  server_.post([this, next] { go_on_after(next); });
+}
+
 Sent Connection::send(const ResponseHead& head, std::span<const std::string_view> parts,
                       bool last) {
   unshare_outbox();

@@ -48,11 +48,9 @@ void Exchange::finish(int status, After after) {
 
 void Exchange::fail(int status, std::string_view body, std::string_view extra_headers) {
   Connection* connection = std::exchange(connection_, nullptr);
-  if (connection->response_started_) {
-    if (connection->server_.log().access_enabled()) connection->log_access(status);
-    return connection->go_on_after(connection->abort_response());
-  }
-  connection->go_on_after(connection->answer_plainly(status, body, extra_headers));
+  connection->go_on_after(connection->answer_failure(status, body, extra_headers));
 }
+
+void Exchange::expire() { std::exchange(connection_, nullptr)->expire(); }
 
 }  // namespace corral::http

@@ -90,9 +90,13 @@ class Exchange {
   // Answers 503 with Retry-After: there was no worker for it in time.
   void shed(Limit limit);
 
-  // Answers with a response of the server's own (500, 500, 504) if nothing has been sent yet, else
-  // ends the connection so that the client can tell the response is cut short.
+  // Answers with a response of the server's own (500) if nothing has been sent yet, else ends the
+  // connection so that the client can tell the response is cut short.
   void fail(int status, std::string_view body, std::string_view extra_headers = {});
+
+  // The same with 504, by somebody who is not a worker and has taken the token from one: it does
+  // not wait for the client, and what comes next on the connection is left to the poller.
+  void expire();
 
  private:
   friend class Connection;

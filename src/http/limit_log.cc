@@ -6,12 +6,6 @@
 namespace corral::http {
 namespace {
 
-constexpr int code_number(std::string_view code) {
-  int number = 0;
-  for (char digit : code.substr(code.size() - 3)) number = number * 10 + (digit - '0');
-  return number;
-}
-
 constexpr LogLevel level_of(LimitSeverity severity) {
   switch (severity) {
     case LimitSeverity::usual:
@@ -42,7 +36,7 @@ void LimitLog::note(Limit limit, std::string_view client, LogFields more) {
   std::vector<LogField> fields{{"limit", row.counter}, {"count", total - before}};
   if (!client.empty()) fields.emplace_back("client", client);
   fields.insert(fields.end(), more.begin(), more.end());
-  log_.write(level, code_number(row.code), row.message, std::span<const LogField>(fields));
+  log_.write(level, limit_code(limit), row.message, std::span<const LogField>(fields));
 }
 
 void LimitLog::summarize() {

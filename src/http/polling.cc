@@ -51,21 +51,25 @@ dispatch::Admission Polling::push(Exchange& exchange) {
   return queue_.push(exchange, by_worker ? dispatch::Pusher::pops_next : dispatch::Pusher::goes_on);
 }
 
-void Polling::wake() { loop_.wake(); }
+void Polling::wake() {
+  queue_.wake_all();
+  loop_.wake();
+}
 
 // --- a worker's thread
 
-std::optional<Polling::Queue::Taken> Polling::take() {
+std::optional<Polling::Queue::Taken> Polling::take(const std::atomic<bool>& leaves) {
   note_runs();
   for (;;) {
+    if (leaves.load(std::memory_order_acquire)) return std::nullopt;
     std::optional<Queue::Taken> taken = queue_.try_pop();
     if (!taken && queue_.is_over()) return taken;
-    if (!taken && try_hold()) taken = poll_for_one();
+    if (!taken && try_hold()) taken = poll_for_one(leaves);
     if (taken) {
       runs = {monotonic_ns(), 1};
       return taken;
     }
-    queue_.wait();
+    queue_.wait(leaves);
   }
 }
 
@@ -76,15 +80,15 @@ std::optional<Polling::Queue::Taken> Polling::try_take() {
 }
 
 // With the baton; without it afterwards.
-std::optional<Polling::Queue::Taken> Polling::poll_for_one() {
+std::optional<Polling::Queue::Taken> Polling::poll_for_one(const std::atomic<bool>& leaves) {
   std::optional<Queue::Taken> taken = queue_.try_pop();
-  while (!taken && !queue_.is_over()) {
+  while (!taken && !queue_.is_over() && !leaves.load(std::memory_order_acquire)) {
     loop_.poll(net::EventLoop::kUntilEvent);
     turns_.fetch_add(1, std::memory_order_relaxed);
     taken = queue_.try_pop();
   }
   let_go();
-  if (run_ns_.load(std::memory_order_relaxed) > kLongRunNs) queue_.wake_one();
+  if (!taken || run_ns_.load(std::memory_order_relaxed) > kLongRunNs) queue_.wake_one();
   return taken;
 }
 

@@ -44,8 +44,8 @@ class Polling {
 
   // --- a worker's thread, outside of Python
   // The next request, polling for it if nobody else does; nothing once the queue is closed and
-  // empty. The one taken before is over.
-  std::optional<Queue::Taken> take();
+  // empty, or the thread `leaves`. The one taken before is over.
+  std::optional<Queue::Taken> take(const std::atomic<bool>& leaves);
   // The same, but only what is in the queue already. Also inside of Python.
   std::optional<Queue::Taken> try_take();
 
@@ -53,7 +53,7 @@ class Polling {
   dispatch::Admission push(Exchange& exchange);
   // Whether the calling thread is the poller.
   bool is_poller() const;
-  // Workers look at the queue again: it has been closed.
+  // Workers look again: the queue has been closed, or some of them are to leave.
   void wake();
 
   // --- io-0
@@ -63,7 +63,7 @@ class Polling {
  private:
   bool try_hold();
   void let_go();
-  std::optional<Queue::Taken> poll_for_one();
+  std::optional<Queue::Taken> poll_for_one(const std::atomic<bool>& leaves);
   void note_runs();
   void rest_for_a_tick();
   void sleep_while_others_poll();

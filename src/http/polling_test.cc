@@ -59,7 +59,7 @@ class PollingTest : public testing::Test {
   }
   void worker(std::function<void()> run) {
     workers_.emplace_back([this, run = std::move(run)] {
-      while (polling_->take()) run();
+      while (polling_->take(leaves_)) run();
     });
   }
   void end_workers() {
@@ -74,6 +74,7 @@ class PollingTest : public testing::Test {
   std::unique_ptr<Polling> polling_;
   Client client_{*loop_, polling_};
   std::thread standby_;
+  std::atomic<bool> leaves_{false};
   std::vector<std::thread> workers_;
 };
 
@@ -161,7 +162,25 @@ TEST_F(PollingTest, NothingMoreOnceTheQueueIsClosed) {
   for (int index = 0; index < 3; ++index) worker([&] { ++taken; });
   end_workers();
   EXPECT_EQ(taken, 0);
-  EXPECT_FALSE(polling_->take());
+  EXPECT_FALSE(polling_->take(leaves_));
+}
+
+// Whether it sleeps in the queue or polls.
+TEST_F(PollingTest, WhoIsToLeaveTakesNothingMore) {
+  std::atomic<int> taken{0};
+  worker([&] { ++taken; });
+  client_.request();
+  while (taken < 1) std::this_thread::yield();
+  std::atomic<bool> leaves{false};
+  std::vector<std::thread> leaving;
+  for (int index = 0; index < 3; ++index) {
+    leaving.emplace_back([&] { EXPECT_FALSE(polling_->take(leaves)); });
+  }
+  leaves = true;
+  polling_->wake();
+  for (std::thread& thread : leaving) thread.join();
+  client_.request();
+  while (taken < 2) std::this_thread::yield();
 }
 
 TEST_F(PollingTest, TheStandbysTurnsInARowAreAnnounced) {
