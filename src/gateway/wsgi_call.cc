@@ -315,7 +315,6 @@ void WsgiCall::finish() {
   }
   exchange().finish(head_.status(),
                     keep && !client_gone_ ? Exchange::After::keep : Exchange::After::close);
-  post_.let_go();
 }
 
 // The application raised, or broke the protocol. Before the first byte the client gets a 500; after
@@ -334,7 +333,6 @@ void WsgiCall::fail() {
               {"traceback", error.traceback}});
   interp::Detached detached(attached_);
   exchange().fail(500, "Internal Server Error\n");
-  post_.let_go();
 }
 
 bool WsgiCall::has_close() const {
@@ -344,11 +342,13 @@ bool WsgiCall::has_close() const {
 // PEP 3333: close() is called whatever happened, after the response.
 void WsgiCall::close_result() {
   held_.clear();
-  if (!result_) return;
-  post_.let_go();
-  post_.unshield();
   PyObject* close = nullptr;
-  if (has_close() && PyObject_GetOptionalAttr(result_.get(), state_.close_name, &close) > 0) {
+  if (has_close()) {
+    post_.let_go();
+    post_.unshield();
+    PyObject_GetOptionalAttr(result_.get(), state_.close_name, &close);
+  }
+  if (close != nullptr) {
     Ref owned = Ref::steal(close);
     Ref closed = Ref::steal(PyObject_CallNoArgs(close));
   }
