@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <atomic>
 #include <latch>
 #include <string>
 #include <string_view>
@@ -50,7 +51,7 @@ class ServerTest : public testing::Test {
   void start_workers(int count) {
     for (int index = 0; index < count; ++index) {
       workers_.emplace_back([this] {
-        while (auto taken = server_.polling().take()) {
+        while (auto taken = server_.polling().take(leaves_)) {
           const std::string target(taken->item.request().target);
           taken->item.fail(500, target + "\n");
         }
@@ -81,6 +82,7 @@ class ServerTest : public testing::Test {
   Log log_{{.fd = log_fd_.get()}};
   Server::Queue queue_{1024};
   sockaddr_in address_{};
+  const std::atomic<bool> leaves_{false};  // of no worker
   Server server_;
   std::vector<std::thread> workers_;
 };
