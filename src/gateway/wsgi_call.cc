@@ -137,20 +137,23 @@ bool WsgiCall::each_header(PyObject* headers, const Add& add) {
 
 // An interim response (RFC 8297). Clients of HTTP/1.0 know none.
 bool WsgiCall::send_hints(PyObject* headers) {
-  if (head_ended_ || !exchange_) {
-    PyErr_SetString(PyExc_RuntimeError, "the response has begun: hints come before it");
-    return false;
-  }
   std::string hints(http::kEarlyHintsLine);
   const auto add = [&hints](std::string_view name, std::string_view value) {
     return http::add_hint(hints, name, value);
   };
   if (!each_header(headers, add)) return false;
   hints.append("\r\n");
-  if (exchange_.request().version_minor == 0) return true;
-  interp::Detached detached(attached_);
-  client_gone_ = client_gone_ || exchange_.send_interim(hints) == http::Sent::gone;
-  return true;
+  if (!hold()) return false;
+  const bool is_in_time = !head_ended_ && exchange();
+  if (is_in_time && exchange().request().version_minor > 0) {
+    interp::Detached detached(attached_);
+    client_gone_ = client_gone_ || exchange().send_interim(hints) == http::Sent::gone;
+    post_.let_go();
+  }
+  post_.let_go();
+  if (!is_in_time)
+    PyErr_SetString(PyExc_RuntimeError, "the response has begun: hints come before it");
+  return is_in_time;
 }
 
 bool WsgiCall::write(PyObject* bytes) {
