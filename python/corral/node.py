@@ -14,7 +14,7 @@ from corral.config import Config
 from corral.discovery import VARIABLE, find_settings
 from corral.exceptions import ConfigurationError
 from corral.plan import Project, Resources
-from corral.sockets import Listeners
+from corral.sockets import UNIX_MODE, Listeners
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
 
@@ -27,6 +27,8 @@ def run(command: str, config: Config, find: Callable[[], Project] | None = None)
     Once the node has run, this process ignores the signals that would have stopped it.
     """
     with contextlib.ExitStack() as stack:
+        if config["umask"] is not None:
+            os.umask(config["umask"])
         project = None if find else find_project(command, config, Path.cwd())
         listeners = _open_listeners(stack, command, config)
         project = project or find()  # type: ignore[misc]  # slow for the demo: after the sockets
@@ -98,7 +100,8 @@ def _open_listeners(stack: contextlib.ExitStack, command: str, config: Config) -
     if command == "work":
         return None
     name = config.spelling("bind")
-    return stack.enter_context(Listeners(config["bind"], config["backlog"], name))
+    unix_mode = UNIX_MODE & ~(config["umask"] or 0)
+    return stack.enter_context(Listeners(config["bind"], config["backlog"], name, unix_mode))
 
 
 def _make_wake_fd(stack: contextlib.ExitStack) -> int:

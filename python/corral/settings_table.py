@@ -17,6 +17,7 @@ from corral.values import (
     Seconds,
     Size,
     Text,
+    Umask,
     Whole,
 )
 
@@ -216,6 +217,12 @@ _LIFE = (
         "Life and logs", _flag("access_logfile"), commands=SERVE,
     ),
     Setting(
+        "umask", Umask(), None,
+        "permissions that files made by Corral and the site do not get; unix sockets have mode 666 "
+        "without them: 007 leaves them to the user and the group. Default: as inherited, and 666",
+        "Life and logs", _flag("umask", "-m"),
+    ),
+    Setting(
         "pid", Text("FILE", "a path"), None,
         "write the supervisor's process id to this file",
         "Life and logs", _flag("pid", "-p"),
@@ -271,6 +278,9 @@ _LIMITS = (
           "memory for what slow clients have not taken yet, of all together; beyond it that waits "
           "in temporary files in body_folder. With --isolation process, the workers share it "
           "evenly"),
+    _size("unsent_files_total", "1G", 0, 1024 * GIB, "unsent_files_total_bytes_max",
+          "size of these temporary files together; beyond it, and when the disk is full, a worker "
+          "waits for its client. With --isolation process, the workers share it evenly"),
 )  # fmt: skip
 
 SETTINGS: tuple[Setting, ...] = _APPLICATION + _WEB + _BACKGROUND + _LIFE + _LIMITS

@@ -16,15 +16,20 @@ from corral.exceptions import ConfigurationError
 from corral.values import Address
 
 UNIX_PATH_BYTES_MAX = 107  # sockaddr_un, without its final zero
-# Whoever may reach the folder may connect, as with a port; a proxy usually is another user.
+# Whoever may reach the folder may connect, as with a port; a proxy usually is another user. Unless
+# --umask says otherwise: the umask that processes inherit is not about sockets.
 UNIX_MODE = 0o666
 
 
 class Listeners:
     """Open listening sockets. Use it as a context manager; leaving it removes unix socket files."""
 
-    def __init__(self, addresses: Sequence[Address], backlog: int, name: str = "--bind") -> None:
+    def __init__(
+        self, addresses: Sequence[Address], backlog: int, name: str = "--bind",
+        unix_mode: int = UNIX_MODE,
+    ) -> None:  # fmt: skip
         """Opens all or raises ConfigurationError, whose line begins with `name`."""
+        self._unix_mode = unix_mode
         self._sockets: list[socket.socket] = []
         self._files: list[tuple[str, int, int]] = []
         self._addresses: list[str] = []
@@ -97,14 +102,14 @@ class Listeners:
         try:
             _remove_stale(path)
             # The umask bounds the mode from the first moment; chmod then sets it exactly.
-            before = os.umask(0o777 & ~UNIX_MODE)
+            before = os.umask(0o777 & ~self._unix_mode)
             try:
                 sock.bind(path)
             finally:
                 os.umask(before)
             status = os.lstat(path)
             self._files.append((path, status.st_dev, status.st_ino))
-            os.chmod(path, UNIX_MODE)
+            os.chmod(path, self._unix_mode)
             sock.listen(backlog)
         except OSError as error:
             sock.close()

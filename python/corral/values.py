@@ -54,6 +54,24 @@ class Whole(Kind):
         return "auto" if value is None else str(value)
 
 
+class Umask(Kind):
+    """Permissions that new files do not get, in octal as the shell's umask."""
+
+    metavar = "OCTAL"
+    allowed = "0 to 777, octal"
+
+    def parse(self, text: str) -> int:
+        if not re.fullmatch(r"(0o)?[0-7]{1,6}", text):
+            raise ValueError("is not an octal number")
+        number = int(text.removeprefix("0o"), 8)
+        if number > 0o777:
+            raise ValueError("is too large")
+        return number
+
+    def show(self, value: Any) -> str:
+        return "none" if value is None else f"{value:03o}"
+
+
 class Seconds(Kind):
     """A span of time in seconds, decimals allowed."""
 

@@ -35,6 +35,7 @@ struct HttpLimits {
   std::size_t write_rate_min = 500;          // bytes a second, averaged over write_stall_max_ms
   std::size_t unsent_bytes_max = 8 * 1024 * 1024;  // beyond it the worker waits for the client
   std::size_t unsent_total_bytes_max = 64 * 1024 * 1024;  // beyond it what is unsent goes to files
+  std::size_t unsent_files_total_bytes_max = 1024 * 1024 * 1024;  // beyond it the worker waits
 };
 
 // What else there is to choose on the web side.

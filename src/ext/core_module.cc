@@ -122,6 +122,7 @@ void read_limits(DictReader limits, engine::EngineConfig& config) {
   limits.maybe("write_stall_max_ms", config.http.write_stall_max_ms);
   limits.maybe("unsent_bytes_max", config.http.unsent_bytes_max);
   limits.maybe("unsent_total_bytes_max", config.http.unsent_total_bytes_max);
+  limits.maybe("unsent_files_total_bytes_max", config.http.unsent_files_total_bytes_max);
   limits.maybe("queue_depth_max", config.admission.queue_depth_max);
   limits.maybe("queue_wait_max_ms", config.admission.queue_wait_max_ms);
   limits.maybe("overload_wait_max_ms", config.admission.overload_wait_max_ms);

@@ -203,7 +203,7 @@ Sent Connection::write_parts(std::span<iovec> parts, std::size_t bytes) {
 
 Outbox::Room Connection::outbox_room() const {
   return {server_.limits().unsent_bytes_max, server_.unsent_budget(), server_.blocks(),
-          server_.options().body_folder};
+          server_.unsent_files_budget(), server_.options().body_folder};
 }
 
 // More is unsent than may be kept: the producer waits here until the client has taken enough.

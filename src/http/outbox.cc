@@ -83,17 +83,27 @@ bool Outbox::spill(std::span<const iovec> parts, std::size_t bytes, const Room& 
   // It is not cut at its beginning, so that a response without an end would grow it without one.
   if (written + bytes > 2 * std::uint64_t{room.bytes_max}) return false;
   if (bytes_.size() - offset_ + file_.size + bytes > room.bytes_max) return false;
+  if (!file_share_.try_grow(room.files_budget, written + bytes)) return false;
+  if (!write_spill(parts, room.folder)) {
+    if (!is_spill_) file_share_.reset();
+    return false;
+  }
+  is_spill_ = true;
+  file_.size += bytes;
+  return true;
+}
+
+// The disk may be full: then it is as if nothing had been written.
+bool Outbox::write_spill(std::span<const iovec> parts, const std::string& folder) {
   Fd made;
-  if (!is_spill_ && !(made = open_unlinked_file(room.folder))) return false;
+  if (!is_spill_ && !(made = open_unlinked_file(folder))) return false;
   const int fd = is_spill_ ? file_.fd.get() : made.get();
   for (const iovec& part : parts) {
     if (write_all(fd, view(part))) continue;
-    ::lseek(fd, static_cast<off_t>(written), SEEK_SET);  // as if nothing had been written
+    ::lseek(fd, static_cast<off_t>(file_.offset + file_.size), SEEK_SET);
     return false;
   }
   if (!is_spill_) file_.fd = std::move(made);
-  is_spill_ = true;
-  file_.size += bytes;
   return true;
 }
 
@@ -160,6 +170,7 @@ void Outbox::clear() {
   offset_ = 0;
   share_.reset();
   file_ = {};
+  file_share_.reset();
   is_spill_ = false;
 }
 

@@ -37,6 +37,7 @@ class Outbox {
     std::size_t bytes_max;
     const std::shared_ptr<Budget>& budget;
     const std::shared_ptr<BlockCache>& blocks;
+    const std::shared_ptr<Budget>& files_budget;
     const std::string& folder;
   };
 
@@ -72,12 +73,14 @@ class Outbox {
   Flush flush_file(int socket, std::size_t& room);
   bool try_make_room(std::size_t bytes, const Room& room);
   bool spill(std::span<const iovec> parts, std::size_t bytes, const Room& room);
+  bool write_spill(std::span<const iovec> parts, const std::string& folder);
   void forget(std::size_t count);
   void clear();
 
   Buffer bytes_;
-  std::size_t offset_ = 0;  // of what is unsent of bytes_
-  Budget::Share share_;     // for bytes_
+  std::size_t offset_ = 0;    // of what is unsent of bytes_
+  Budget::Share share_;       // for bytes_
+  Budget::Share file_share_;  // for a file_ that is ours
   FilePart file_;
   bool is_spill_ = false;  // file_ is ours: more can be appended
   bool is_blocked_ = false;

@@ -39,7 +39,7 @@ class OutboxTest : public ::testing::Test {
     net::set_nonblocking(client_.get());
   }
 
-  Outbox::Room room() const { return {bytes_max_, budget_, blocks_, folder_}; }
+  Outbox::Room room() const { return {bytes_max_, budget_, blocks_, files_budget_, folder_}; }
 
   // As a connection sends: what the socket does not take is kept. False when it may not be.
   bool send(const std::string& bytes) {
@@ -78,6 +78,7 @@ class OutboxTest : public ::testing::Test {
 
   std::size_t bytes_max_ = 8 * 1024 * 1024;
   std::shared_ptr<Budget> budget_ = std::make_shared<Budget>(64 * 1024 * 1024);
+  std::shared_ptr<Budget> files_budget_ = std::make_shared<Budget>(64 * 1024 * 1024);
   std::shared_ptr<BlockCache> blocks_ = std::make_shared<BlockCache>(64 * 1024 * 1024);
   std::string folder_ = ::testing::TempDir();
   Fd server_, client_;
@@ -138,6 +139,21 @@ TEST_F(OutboxTest, GoesToAFileWhenTheBudgetIsUsedUp) {
   EXPECT_TRUE(send(first)) << "and into memory again";
   EXPECT_GT(budget_->bytes(), 0u);
   EXPECT_EQ(receive_all(), first);
+}
+
+TEST_F(OutboxTest, FilesHaveABudgetToo) {
+  budget_ = std::make_shared<Budget>(0);
+  files_budget_ = std::make_shared<Budget>(1'000'000);
+  const std::string part = pattern(700'000), end = "end";
+  EXPECT_TRUE(send(part));
+  EXPECT_GT(files_budget_->bytes(), 0u);
+  EXPECT_FALSE(send(part));
+  EXPECT_TRUE(send(end));
+  EXPECT_EQ(receive_all(), part + end);
+  EXPECT_EQ(files_budget_->bytes(), 0u);
+  folder_ = "/nonexistent";
+  EXPECT_FALSE(send(part));
+  EXPECT_EQ(files_budget_->bytes(), 0u) << "nothing is taken for a file that cannot be";
 }
 
 TEST_F(OutboxTest, AFileOfAResponseWithoutEndDoesNotGrowWithoutEnd) {

@@ -44,6 +44,7 @@ Server::Server(HttpLimits limits, HttpOptions options, AdmissionLimits admission
       log_(log),
       body_budget_(std::make_shared<Budget>(limits_.body_memory_total_bytes_max)),
       unsent_budget_(std::make_shared<Budget>(limits_.unsent_total_bytes_max)),
+      unsent_files_budget_(std::make_shared<Budget>(limits_.unsent_files_total_bytes_max)),
       blocks_(
           std::make_shared<BlockCache>(body_budget_->bytes_max() + unsent_budget_->bytes_max())) {}
 

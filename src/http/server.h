@@ -77,6 +77,7 @@ class Server {
   const std::shared_ptr<Budget>& body_budget() const { return body_budget_; }
   const std::shared_ptr<BlockCache>& blocks() const { return blocks_; }
   const std::shared_ptr<Budget>& unsent_budget() const { return unsent_budget_; }
+  const std::shared_ptr<Budget>& unsent_files_budget() const { return unsent_files_budget_; }
   bool draining() const { return draining_.load(std::memory_order_relaxed); }
 
  private:
@@ -122,7 +123,8 @@ class Server {
   LimitLog limit_log_{log_, counters_};
   const std::shared_ptr<Budget> body_budget_;    // memory of the bodies that are not small
   const std::shared_ptr<Budget> unsent_budget_;  // memory of responses that clients do not take
-  const std::shared_ptr<BlockCache> blocks_;     // where both are
+  const std::shared_ptr<Budget> unsent_files_budget_;  // the same in temporary files
+  const std::shared_ptr<BlockCache> blocks_;           // where bodies and responses are
   std::atomic<bool> draining_{false};
 
   std::unique_ptr<net::EventLoop> loop_;

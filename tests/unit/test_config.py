@@ -130,6 +130,8 @@ def test_addresses_that_are_none(tmp_path, text, words):
         ("graceful_timeout", "nan", "--graceful-timeout: 'nan' is not", "0 to 86400 seconds"),
         ("isolation", "thread", "--isolation: 'thread' is not one", "interpreter or process"),
         ("log_level", "INFO", "--log-level: 'INFO' is not one", "debug, info, warning, error or"),
+        ("umask", "08", "--umask: '08' is not an octal number", "0 to 777, octal"),
+        ("umask", "1000", "--umask: '1000' is too large", "0 to 777, octal"),
         ("limit_request_body", "64X", "--limit-request-body: '64X' is not a size", "1 to 1024G"),
         ("limit_request_body", "2048G", "--limit-request-body: '2048G' is too large", "1 to 1024G"),
         ("queues", "a,,b", "--queues: 'a,,b' has an empty name", "queue names"),
@@ -146,6 +148,11 @@ def test_bad_values_are_named_with_what_is_allowed(tmp_path, name, text, start, 
     line = error(tmp_path, {name: text})
     assert line.startswith(start)
     assert f"; allowed: {allowed}" in line
+
+
+@pytest.mark.parametrize(("text", "mask"), [("0", 0), ("007", 7), ("77", 0o77), ("0o022", 0o22)])
+def test_umask_is_octal(tmp_path, text, mask):
+    assert read(tmp_path, {"umask": text})["umask"] == mask
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,18 @@ def test_slow_readers(server: Corral) -> None:
     assert met["whole"] == 20
 
 
+@pytest.mark.parametrize(("memory", "readers"), [("600M", 100), ("1M", 20)])
+def test_slow_readers_of_one_worker(isolation: str, memory: str, readers: int) -> None:
+    """Half of them read a stream; what does not fit into memory waits in files."""
+    options = [f"--unsent-memory-total={memory}"]
+    with serve(*options, isolation=isolation, workers=1, threads=2) as server:
+        assert endure(server, "slow_reader", readers, pace_s=0.01)["whole"] == readers // 5
+        server.stop()
+        counters = [r for r in server.log_records() if r["message"] == "web counters at the end"]
+        assert counters
+        assert not any("unsent_bytes" in record for record in counters), "a worker has waited"
+
+
 def test_clients_that_stop_reading_a_stream(isolation: str) -> None:
     """More than may be kept: a thread waits for the client, for the time allowed."""
     options = ["--unsent-memory=64K", "--write-timeout=0.3"]

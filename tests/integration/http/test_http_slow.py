@@ -3,7 +3,7 @@
 import select
 
 import pytest
-from http_servers import assert_alive, counters, serve, wait_until_read
+from http_servers import counters, serve, wait_until_read
 
 from harness import Client, Corral, ResponseCut
 from harness.gate import Gate
@@ -66,14 +66,6 @@ def test_client_that_takes_too_little_is_disconnected(gate: Gate, memory: str) -
         assert counters(server)["write_rate"] == 1
 
 
-def test_connection_ends_with_its_last_allowed_request(gate: Gate) -> None:
-    with serve(gate, "--keep-alive-requests=3") as server, server.connect() as client:
-        assert_alive(client)
-        assert client.request("/up").response().header("Connection") is None
-        assert client.request("/hello").response().header("Connection") == "close"
-        client.assert_closed()
-
-
 @pytest.mark.parametrize("isolation", ["interpreter", "process"])
 def test_a_flood_is_one_record_and_is_counted(gate: Gate, isolation: str) -> None:
     with serve(gate, isolation=isolation) as server:
@@ -88,28 +80,3 @@ def test_a_flood_is_one_record_and_is_counted(gate: Gate, isolation: str) -> Non
         (record,) = records(server, "request_line")
         assert (record["level"], record["code"]) == ("info", "CORRAL-310")
         assert (record["count"], record["client"]) == (1, "127.0.0.1")
-
-
-LIMITS = {
-    "header_bytes": b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 40_000,
-    "header_count": b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: x\r\n" * 101 + b"\r\n",
-    "body_bytes": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n\r\n",
-    "chunk_extension": b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1;"
-    + b"x" * 300,
-    "header_time": b"GET",
-    "body_idle": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nxx",
-    "keep_alive": b"GET /up HTTP/1.1\r\nHost: a\r\n\r\n",
-}
-
-
-def test_each_limit_has_its_counter(gate: Gate) -> None:
-    quick = ["--header-timeout=0.3", "--body-timeout=0.3", "--keep-alive=0.3"]
-    with serve(gate, *quick, "--log-level=debug") as server:
-        for request in LIMITS.values():
-            with server.connect() as client:
-                client.send(request).response()
-                client.assert_closed()
-        server.stop()
-        counted = counters(server)
-        assert {name: counted[name] for name in LIMITS} == dict.fromkeys(LIMITS, 1)
-        assert all(len(records(server, name)) == 1 for name in LIMITS)

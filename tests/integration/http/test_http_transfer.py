@@ -258,6 +258,14 @@ def test_unix_socket(gate: Gate, tmp_path: Path) -> None:
         server.expect_access("/addresses")
 
 
+def test_umask(gate: Gate, tmp_path: Path) -> None:
+    path = tmp_path / "site.sock"
+    with serve(gate, "--umask=007", bind=[f"unix:{path}"]) as server:
+        assert stat.S_IMODE(os.stat(path).st_mode) == 0o660
+        for pid in server.pids().children:
+            assert "Umask:\t0007\n" in Path(f"/proc/{pid}/status").read_text()
+
+
 def test_several_addresses(gate: Gate, tmp_path: Path) -> None:
     bind = ["127.0.0.1:0", f"unix:{tmp_path / 'site.sock'}", "127.0.0.1:0"]
     with serve(gate, bind=bind) as server, server.no_leaks():
