@@ -32,9 +32,13 @@ int Worker::abandoned_threads() const {
 bool Worker::waits_for_abandoned() const {
   if (state() != WorkerState::draining) return false;
   std::lock_guard lock(mutex_);
-  return !hands_.empty() && std::all_of(hands_.begin(), hands_.end(), [](const Hand& hand) {
-    return hand.service == Service::abandoned || hand.service == Service::left;
-  });
+  // Those that have left are about to be joined, and the worker ends by itself without the others.
+  bool has_abandoned = false;
+  for (const Hand& hand : hands_) {
+    has_abandoned |= hand.service == Service::abandoned;
+    if (hand.service != Service::abandoned && hand.service != Service::left) return false;
+  }
+  return has_abandoned;
 }
 
 bool Worker::look(Milliseconds now_ms) {
