@@ -137,6 +137,11 @@ _WEB = (
         "pose as one that Corral knows",
         "Web", _flag("underscore_headers"), commands=SERVE, limit="underscore_headers",
     ),
+    Setting(
+        "server_header", Text("TEXT", "visible ASCII, or none", r"[!-~]([ -~]*[!-~])?"), "corral",
+        "the Server header of responses, unless the site sets its own; none: there is none",
+        "Web", _flag("server_header"), commands=SERVE, limit="server_header",
+    ),
     _span(
         "timeout", "30", 0, 86400, "request_time_max_ms",
         "longest time of a request in the application, waits for its client not counted; beyond it "

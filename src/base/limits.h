@@ -41,6 +41,7 @@ struct HttpLimits {
 // What else there is to choose on the web side.
 struct HttpOptions {
   std::string body_folder = "/tmp";
+  std::string server_header = "corral";  // "none": there is none
 };
 
 struct AdmissionLimits {

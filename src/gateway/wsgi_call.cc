@@ -183,7 +183,7 @@ bool WsgiCall::end_head(std::int64_t known_length) {
     return false;
   }
   if (!hold()) return false;
-  head_.finish(exchange().request(), known_length, exchange().may_keep());
+  head_.finish(exchange().request(), known_length, exchange().may_keep(), exchange().server_line());
   head_ended_ = true;
   return true;
 }

@@ -54,7 +54,8 @@ Connection::Next Connection::refuse(const Refusal& refusal) {
   body += ": ";
   body += refusal.reason;
   body += '\n';
-  return answer(refusal.status, plain_response(refusal.status, body, {}, false), false);
+  return answer(refusal.status,
+                plain_response(refusal.status, body, {}, false, server_.server_line()), false);
 }
 
 // A complete response of the server's own.
@@ -84,7 +85,8 @@ Connection::Next Connection::answer_plainly(int status, std::string_view body,
                                             std::string_view extra_headers) {
   const bool keep = may_keep();
   if (request_.method == "HEAD") body = {};
-  return answer(status, plain_response(status, body, extra_headers, keep), keep);
+  return answer(status, plain_response(status, body, extra_headers, keep, server_.server_line()),
+                keep);
 }
 
 // In place of a response, or of its rest.

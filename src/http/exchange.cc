@@ -18,6 +18,7 @@ std::uint16_t Exchange::server_port() const { return connection_->endpoint_.addr
 bool Exchange::may_keep() const {
   return !connection_->server_.draining() && !connection_->is_last_request();
 }
+std::string_view Exchange::server_line() const { return connection_->server_.server_line(); }
 std::uint64_t Exchange::body_bytes() const { return connection_->body_bytes_; }
 bool Exchange::started() const { return connection_->response_started_; }
 

@@ -47,6 +47,8 @@ class Exchange {
 
   // False once draining: the response must end the connection.
   bool may_keep() const;
+  // "Server: corral" with its line end; empty for none.
+  std::string_view server_line() const;
 
   // Writes the head (first call only, when not empty) and body parts in the framing that `head`
   // chose. `last` ends the body. What the socket does not take at once is kept up to

@@ -131,7 +131,8 @@ Result<void> ResponseHead::add_header(std::string_view name, std::string_view va
   return {};
 }
 
-void ResponseHead::finish(const Request& request, std::int64_t known_length, bool may_keep) {
+void ResponseHead::finish(const Request& request, std::int64_t known_length, bool may_keep,
+                          std::string_view server_line) {
   CORRAL_CHECK(has_status(), "a response without a status");
   const bool is_head = request.method == "HEAD";
   // The body of a HEAD response is never sent, but its length may be told; 0 more likely means that
@@ -161,7 +162,7 @@ void ResponseHead::finish(const Request& request, std::int64_t known_length, boo
   if (!keep_alive_) bytes_.append("Connection: close\r\n");
   if (keep_alive_ && request.version_minor == 0) bytes_.append("Connection: keep-alive\r\n");
   if (!has_date_) bytes_.append("Date: ").append(http_date()).append("\r\n");
-  if (!has_server_) bytes_.append("Server: corral\r\n");
+  if (!has_server_) bytes_.append(server_line);
   bytes_.append("\r\n");
 }
 
@@ -174,7 +175,7 @@ Result<void> add_hint(std::string& bytes, std::string_view name, std::string_vie
 }
 
 std::string plain_response(int status, std::string_view body, std::string_view extra_headers,
-                           bool keep_alive) {
+                           bool keep_alive, std::string_view server_line) {
   std::string bytes;
   bytes.reserve(192 + extra_headers.size() + body.size());
   append_status_line(bytes, status);
@@ -182,7 +183,12 @@ std::string plain_response(int status, std::string_view body, std::string_view e
   append_number(bytes, body.size());
   bytes.append("\r\n").append(extra_headers);
   if (!keep_alive) bytes.append("Connection: close\r\n");
-  bytes.append("Date: ").append(http_date()).append("\r\nServer: corral\r\n\r\n").append(body);
+  bytes.append("Date: ")
+      .append(http_date())
+      .append("\r\n")
+      .append(server_line)
+      .append("\r\n")
+      .append(body);
   return bytes;
 }
 

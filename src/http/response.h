@@ -38,8 +38,9 @@ class ResponseHead {
   // Chooses framing, adds Content-Length, Transfer-Encoding, Connection, Date and Server as needed
   // and ends the head. `known_length`: the whole body's size when it is known without the
   // application having said so, else -1. Afterwards bytes(), framing(), keep_alive() are valid.
-  // `may_keep` is false while draining.
-  void finish(const Request& request, std::int64_t known_length, bool may_keep);
+  // `may_keep` is false while draining. `server_line`: unless the application has its own.
+  void finish(const Request& request, std::int64_t known_length, bool may_keep,
+              std::string_view server_line);
 
   std::string_view bytes() const { return bytes_; }
   ResponseFraming framing() const { return framing_; }
@@ -70,7 +71,7 @@ Result<void> add_hint(std::string& bytes, std::string_view name, std::string_vie
 // A whole small response of the server's own: "503 Service Unavailable" with a plain-text body and
 // extra header lines ("Retry-After: 1\r\n"). `keep_alive` false adds Connection: close.
 std::string plain_response(int status, std::string_view body, std::string_view extra_headers,
-                           bool keep_alive);
+                           bool keep_alive, std::string_view server_line);
 
 std::string_view reason_phrase(int status);
 

@@ -13,6 +13,8 @@
 namespace corral::http {
 namespace {
 
+constexpr std::string_view kServer = "Server: corral\r\n";
+
 using namespace std::string_literals;  // NOLINT: "..."s keeps NUL bytes
 
 // The head without its Date line, which differs each second.
@@ -52,7 +54,7 @@ TEST_P(Framing, IsExact) {
   ResponseHead head;
   ASSERT_TRUE(head.set_status(row.status));
   for (const auto& [name, value] : row.headers) ASSERT_TRUE(head.add_header(name, value)) << name;
-  head.finish(request, row.known_length, row.may_keep);
+  head.finish(request, row.known_length, row.may_keep, kServer);
   EXPECT_EQ(without_date(head.bytes()),
             "HTTP/1.1 "s + row.status + "\r\n" + row.lines + "Server: corral\r\n\r\n");
   EXPECT_EQ(head.framing(), row.framing);
@@ -287,7 +289,7 @@ TEST(ResponseHead, KeepsTheApplicationsDateAndServer) {
   ASSERT_TRUE(head.add_header("DATE", "then"));
   ASSERT_TRUE(head.add_header("server", "mine"));
   Request request;
-  head.finish(request, 0, true);
+  head.finish(request, 0, true, kServer);
   EXPECT_EQ(head.bytes(),
             "HTTP/1.1 200 OK\r\nDATE: then\r\nserver: mine\r\nContent-Length: 0\r\n\r\n");
 }
@@ -305,7 +307,7 @@ TEST(ResponseHead, ASecondStatusReplacesTheFirstWithItsHeaders) {
   EXPECT_EQ(head.content_length(), -1);
   Request request;
   request.method = "GET";
-  head.finish(request, 3, true);
+  head.finish(request, 3, true, kServer);
   EXPECT_EQ(without_date(head.bytes()),
             "HTTP/1.1 500 Oh\r\nContent-Length: 3\r\nServer: corral\r\n\r\n");
   EXPECT_NE(head.bytes().find("Date: "), std::string_view::npos);
@@ -445,13 +447,13 @@ TEST(ResponseHead, RefusesASecondContentLength) {
 // --- the server's own answers
 
 TEST(PlainResponse, IsWhole) {
-  EXPECT_EQ(without_date(plain_response(503, "busy\n", "Retry-After: 1\r\n", false)),
+  EXPECT_EQ(without_date(plain_response(503, "busy\n", "Retry-After: 1\r\n", false, kServer)),
             "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n"
             "Retry-After: 1\r\nConnection: close\r\nServer: corral\r\n\r\nbusy\n");
   EXPECT_EQ(
-      without_date(plain_response(200, "", "", true)),
+      without_date(plain_response(200, "", "", true, kServer)),
       "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 0\r\nServer: corral\r\n\r\n");
-  EXPECT_NE(plain_response(200, "", "", true).find("\r\nDate: "), std::string::npos);
+  EXPECT_NE(plain_response(200, "", "", true, kServer).find("\r\nDate: "), std::string::npos);
 }
 
 TEST(ReasonPhrase, IsKnownForEveryStatusTheServerAnswersWith) {

@@ -38,6 +38,8 @@ Server::Server(HttpLimits limits, HttpOptions options, AdmissionLimits admission
                Listening listening, Queue& queue, Log& log)
     : limits_(limits),
       options_(std::move(options)),
+      server_line_(options_.server_header == "none" ? ""
+                                                    : "Server: " + options_.server_header + "\r\n"),
       admission_(admission),
       listening_(listening),
       queue_(queue),

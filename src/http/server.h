@@ -70,6 +70,8 @@ class Server {
 
   const HttpLimits& limits() const { return limits_; }
   const HttpOptions& options() const { return options_; }
+  // "Server: corral" with its line end, or nothing.
+  const std::string& server_line() const { return server_line_; }
   const AdmissionLimits& admission() const { return admission_; }
   Log& log() const { return log_; }
   Counters& counters() { return counters_; }
@@ -115,6 +117,7 @@ class Server {
 
   const HttpLimits limits_;
   const HttpOptions options_;
+  const std::string server_line_;
   const AdmissionLimits admission_;
   const Listening listening_;
   Queue& queue_;

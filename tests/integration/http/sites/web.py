@@ -105,6 +105,11 @@ def flags(environ):
     return [f"{environ['wsgi.multithread']} {environ['wsgi.multiprocess']}".encode()]
 
 
+def own_server(environ):
+    """Sets the headers that are otherwise the server's."""
+    return [b"mine"]
+
+
 def fails(environ):
     raise LookupError("of the site")
 
@@ -118,7 +123,8 @@ PATHS = {
     "/hello": hello, "/hold": hold, "/work": work, "/echo": echo, "/target": target,
     "/digest": digest, "/size": size, "/stream": stream, "/held-stream": held_stream,
     "/burst-then-hold": burst_then_hold, "/endless": endless,
-    "/addresses": addresses, "/flags": flags, "/fails": fails, "/fails-later": fails_later,
+    "/addresses": addresses, "/flags": flags, "/own-server": own_server,
+    "/fails": fails, "/fails-later": fails_later,
 }  # fmt: skip
 
 
@@ -128,5 +134,6 @@ def application(environ, start_response):
         start_response("404 Not Found", [TEXT])
         return [b"not here"]
     body = found(environ)
-    start_response("200 OK", [TEXT])
+    own = [("Server", "mine"), ("Date", "Sun, 06 Nov 1994 08:49:37 GMT")]
+    start_response("200 OK", [TEXT, *(own if found is own_server else [])])
     return body
