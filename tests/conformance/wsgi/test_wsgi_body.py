@@ -181,17 +181,70 @@ def test_threads_may_share_a_stream(site: Site, where: str) -> None:
     assert site.get("body.share", method="POST", body=make_body(size)).text == str(size)
 
 
-def test_application_sees_only_complete_bodies(site: Site) -> None:
-    with site.connect() as client:
-        site.ask(client, "body.noted", method="POST", headers={"Content-Length": "10"})
-        client.send(b"123")
+def begin_body(size: int, how: str) -> tuple[dict[str, str], bytes]:
+    """The framing of a body of more than `size` bytes, and what comes of it before its cut."""
+    if how == "length":
+        return {"Content-Length": str(size + 1)}, make_body(size)
+    begun = chunked(make_body(size), 10_007).removesuffix(b"0\r\n\r\n")
+    return {"Transfer-Encoding": "chunked"}, begun
+
+
+def assert_not_called(site: Site) -> None:
+    """With anything but what comes now."""
     assert site.get("body.noted", method="POST", body=b"whole").text == "whole"
-    assert site.note() == "called"
-    assert site.get("body.noted", method="POST", body=b"last").text == "last"
-    assert site.note() == "called"  # one note a complete body, none for the cut one
+    assert site.note() == "called with 5"
+
+
+@both_places
+@pytest.mark.parametrize("how", ["half_close", "close", "abort"])
+@pytest.mark.parametrize(
+    ("framing", "end"),
+    [("length", b""), ("chunked", b"1"), ("chunked", b"1f\r\n"), ("chunked", b"1f\r\nabc"),
+     ("chunked", b"3\r\nabc"), ("chunked", b"3\r\nabc\r\n"), ("chunked", b"0\r\n"),
+     ("chunked", b"0\r\nX-Sum: 1\r\n")],
+)  # fmt: skip
+def test_body_cut_short_never_arrives(
+    site: Site, framing: str, end: bytes, how: str, where: str
+) -> None:
+    fields, begun = begin_body(1000 if where == "memory" else LARGE, framing)
+    with site.connect() as client:
+        site.ask(client, "body.noted", method="POST", headers=fields).send(begun + end)
+        getattr(client, how)()
+        if how == "half_close":
+            client.assert_closed()
+    assert_not_called(site)
+
+
+@both_places
+@pytest.mark.parametrize(
+    "end",
+    [b"x\r\n", b"\r\n", b"-1\r\n", b"3\r\nabcd\r\n", b"3\nabc\r\n", b"0\r\nX Sum: 1\r\n\r\n",
+     b"0\r\nContent-Length: 3\r\n\r\n"],
+)  # fmt: skip
+def test_malformed_body_never_arrives(site: Site, end: bytes, where: str) -> None:
+    fields, begun = begin_body(1000 if where == "memory" else LARGE, "chunked")
+    with site.connect() as client:
+        site.ask(client, "body.noted", method="POST", headers=fields).send(begun + end)
+        assert client.response().status == 400
+        client.assert_closed()
+    assert_not_called(site)
 
 
 def test_large_bodies_leave_no_file(site: Site) -> None:
     folder = Path(site.server.environment["TMPDIR"])
     assert site.get("body.digest", method="POST", body=make_body(LARGE)).status == 200
     assert list(folder.iterdir()) == []
+
+
+def test_file_of_a_body_has_no_name_while_it_is_used(site: Site) -> None:
+    """Whatever becomes of the process, nothing is left."""
+    folder, body = Path(site.server.environment["TMPDIR"]), make_body(LARGE)
+    with site.connect() as client:
+        site.ask(client, "body.held", method="POST", body=body)
+        assert site.note() == "called"
+        [(files, _), *_] = site.server.resources().values()
+        assert any(name.startswith(str(folder)) for name in files), files
+        assert list(folder.iterdir()) == []
+        site.open_gate()
+        assert client.response().body == body
+    assert site.note() == f"called with {LARGE}"

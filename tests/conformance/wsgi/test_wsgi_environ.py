@@ -250,3 +250,33 @@ def test_errors_stream_reaches_standard_error(site: Site) -> None:
     assert site.get("environ.complain").status == 200
     site.server.expect_log("stray", "a complaint from the application")
     site.server.expect_log("stray", "a second complaint")
+
+
+def test_errors_stream_takes_any_text(site: Site) -> None:
+    """Whatever the encoding of the log, a complaint must not become a failure."""
+    assert site.get("environ.complain_in_any_script").status == 200
+    site.server.expect_log("stray", "a complaint ")
+
+
+@pytest.mark.parametrize("target", ["/", "/a/b", "/a%20b/%C3%A9?c=%20d&e", "//a//?b", "/%FF"])
+def test_url_can_be_reconstructed(site: Site, target: str) -> None:
+    """As PEP 3333 tells it to applications."""
+    url = f"http://example.org:8000{target}"
+    response = site.get("environ.reconstruct", target, headers={"Host": "example.org:8000"})
+    assert response.text == f"{url} {url}"
+
+
+def test_url_without_a_host_is_the_servers(site: Site) -> None:
+    lines = [b"GET /a?b HTTP/1.0"]
+    lines += [
+        f"{name}: {value}".encode() for name, value in site.headers("environ.reconstruct").items()
+    ]
+    with site.connect() as client:
+        response = client.send(b"\r\n".join(lines) + b"\r\n\r\n").response()
+    url = f"http://127.0.0.1:{site.server.port}/a?b"
+    assert response.text == f"{url} {url}"
+
+
+@pytest.mark.parametrize("body", [None, b"", b"abc"])
+def test_input_always_ends_by_itself(site: Site, body: bytes | None) -> None:
+    assert dump(site, method="POST", body=body)["wsgi.input_terminated"] is True

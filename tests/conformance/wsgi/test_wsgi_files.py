@@ -155,3 +155,64 @@ def test_file_that_becomes_shorter_cuts_the_response(site: Site) -> None:
         with pytest.raises(ResponseCut):
             slow.response()
     site.server.expect_log("CORRAL-304", "shorter")
+
+
+@hidden
+@pytest.mark.parametrize(
+    ("size", "start", "length"),
+    [(100, 0, 40), (100, 10, 40), (300_000, 0, 5), (300_000, 7, 200_000), (300_000, 150_001, 99)],
+)
+@pytest.mark.parametrize(
+    "kind",
+    ["unbuffered", "named", "proxy", "proxy-of-named", "spooled", "gzip", "upper", "flipped"],
+)
+def test_range_of_whatever_is_wrapped(
+    site: Site, kind: str, size: int, start: int, length: int
+) -> None:
+    """From where it stands, as much as Content-Length says; with a descriptor or without."""
+    part = content(size)[start : start + length]
+    if kind in ("upper", "flipped"):
+        part = bytes(byte ^ 1 for byte in part)
+    target = f"/?{kind},{size},{start},{length}"
+    with site.connect() as client:
+        for method, body in [("GET", part), ("HEAD", b""), ("GET", part)]:
+            site.ask(client, "files.part_of_kind", target, method=method)
+            response = client.response(method)
+            assert (response.header("Content-Length"), response.body) == (str(length), body)
+
+
+@hidden
+def test_range_of_a_pipe(site: Site) -> None:
+    response = site.get("files.part_of_kind", "/?pipe,10000,10,5000")
+    assert response.body == content(10_000)[10:5010]
+
+
+@pytest.mark.parametrize("size", [100, 300_000])
+def test_file_begins_where_it_stands_when_it_is_returned(site: Site, size: int) -> None:
+    assert site.get("files.moved_after_wrapping", f"/?{size}").body == content(size)[7:]
+
+
+@pytest.mark.parametrize("size", [100, 300_000])
+def test_application_may_take_the_first_block(site: Site, size: int) -> None:
+    assert site.get("files.begun_by_the_application", f"/?{size}").body == content(size)[5:]
+
+
+@pytest.mark.parametrize("size", [100, 300_000])
+@pytest.mark.parametrize("app", ["read_by_the_application", "inside_another"])
+def test_wrapper_need_not_be_returned(site: Site, app: str, size: int) -> None:
+    body = site.get(f"files.{app}", f"/?{size}").body
+    assert body == bytes(byte ^ 1 for byte in content(size))
+
+
+@pytest.mark.parametrize("status", ["204_No_Content", "304_Not_Modified"])
+def test_file_is_not_sent_where_no_body_may_be(site: Site, status: str) -> None:
+    with site.connect() as client:
+        response = site.ask(client, "files.without_body", f"/?{status}").response()
+        assert f"{response.status}_{response.reason.replace(' ', '_')}" == status
+        assert site.ask(client, "files.whole", "/?5").response().body == content(5)
+    assert site.note() == "closed"
+
+
+def test_wrapping_a_file_sends_nothing(site: Site) -> None:
+    response = site.get("files.replaced")
+    assert (response.status, response.text) == (404, "no file")

@@ -112,3 +112,17 @@ def test_wrong_part_after_the_first_byte_cuts_the_response(site: Site) -> None:
     with site.connect() as client, pytest.raises(ResponseCut):
         site.ask(client, "iterables.made", "/?str-after-bytes").response()
     site.server.expect_log("CORRAL-401", "AssertionError")
+
+
+def test_nothing_but_close_is_looked_for(site: Site) -> None:
+    """PEP 3333: the server must not use any other attributes of the iterable."""
+    assert site.get("iterables.looked_at").text == TEXT
+    assert site.note() == "close"
+    site.get("closing.normal")  # leaves the next note
+    assert site.note() == "closed"
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_bytes_are_not_altered(site: Site, version: str) -> None:
+    response = site.get("iterables.every_byte", version=version)
+    assert response.body == b"\n\r\r\n0\r\n\r\n" + bytes(range(256)) + b"\r\n0\r\n\n"

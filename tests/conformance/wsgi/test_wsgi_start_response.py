@@ -222,3 +222,14 @@ def test_it_returns_a_callable(site: Site) -> None:
 def test_later_changes_of_the_list_have_no_effect(site: Site) -> None:
     response = site.get("start.mutated")
     assert (response.text, response.header("X-Name")) == ("body", "before")
+
+
+def test_error_is_not_kept(site: Site) -> None:
+    """PEP 3333: no circular reference through the traceback's frames."""
+    with site.connect() as client:
+        assert site.ask(client, "start.forgets_the_error").response().status == 404
+    assert site.note() == "gone"
+
+
+def test_error_is_raised_again_with_its_traceback(site: Site) -> None:
+    assert site.get("start.raised_again").text == "begun and raised again"

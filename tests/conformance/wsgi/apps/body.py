@@ -83,7 +83,16 @@ def share(environ, start_response):
 
 
 def noted(environ, start_response):
-    """Leaves a note that it was called at all."""
-    of(environ).note("called")
+    """Leaves a note that it was called at all, and with how much."""
+    body = environ["wsgi.input"].read(1 << 30)
+    of(environ).note(f"called with {len(body)}")
     start_response("200 OK", TEXT)
-    return [environ["wsgi.input"].read(100)]
+    return [body]
+
+
+def held(environ, start_response):
+    """Has its body, and does not read it yet."""
+    track = of(environ)
+    track.note("called")
+    track.wait_for_gate()
+    return noted(environ, start_response)

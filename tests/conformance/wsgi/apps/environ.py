@@ -1,5 +1,7 @@
 import json
 import sys
+from urllib.parse import quote
+from wsgiref.util import request_uri
 
 from apps.track import TEXT
 
@@ -44,3 +46,26 @@ def complain(environ, start_response):
     errors.flush()
     start_response("200 OK", TEXT)
     return [b"" if errors is sys.stderr else b"another stream"]
+
+
+def complain_in_any_script(environ, start_response):
+    environ["wsgi.errors"].write("a complaint \xe9 \u20ac \U0001f600 \udcff\n")
+    start_response("200 OK", TEXT)
+    return [b""]
+
+
+def reconstruct(environ, start_response):
+    """The request's URL by the algorithm of PEP 3333, and by the standard library's."""
+    url = environ["wsgi.url_scheme"] + "://"
+    if environ.get("HTTP_HOST"):
+        url += environ["HTTP_HOST"]
+    else:
+        url += environ["SERVER_NAME"]
+        if environ["SERVER_PORT"] != {"https": "443", "http": "80"}[environ["wsgi.url_scheme"]]:
+            url += ":" + environ["SERVER_PORT"]
+    url += quote(environ.get("SCRIPT_NAME", ""), encoding="latin-1")
+    url += quote(environ.get("PATH_INFO", ""), encoding="latin-1")
+    if environ.get("QUERY_STRING"):
+        url += "?" + environ["QUERY_STRING"]
+    start_response("200 OK", TEXT)
+    return [f"{url} {request_uri(environ)}".encode()]

@@ -1,6 +1,7 @@
 import gzip
 import io
 import os
+import sys
 import tempfile
 
 from apps.track import TEXT, of
@@ -184,3 +185,72 @@ def truncated(environ, start_response):
 
     file.close = wait_and_close
     return _send(environ, start_response, file)
+
+
+def part_of_kind(environ, start_response):
+    """KIND,SIZE,START,LENGTH: what is before has been read, what is behind is not asked for."""
+    name, *numbers = environ["QUERY_STRING"].split(",")
+    size, start, length = map(int, numbers)
+    file = KINDS[name](size)
+    left = start
+    while left:
+        left -= len(file.read(left))
+    return _send(environ, start_response, file, ("Content-Length", str(length)))
+
+
+def moved_after_wrapping(environ, start_response):
+    """Where the file stands when the transmission begins, is where it begins."""
+    file = _file(int(environ["QUERY_STRING"]))
+    wrapper = environ["wsgi.file_wrapper"](file)
+    start_response("200 OK", TEXT)
+    file.seek(7)
+    return wrapper
+
+
+def begun_by_the_application(environ, start_response):
+    """Takes a block for itself and leaves the rest to the server."""
+    wrapper = environ["wsgi.file_wrapper"](_file(int(environ["QUERY_STRING"])), 5)
+    assert next(iter(wrapper)) == content(5)
+    start_response("200 OK", TEXT)
+    return wrapper
+
+
+def read_by_the_application(environ, start_response):
+    """What is wrapped need not be returned."""
+    wrapper = environ["wsgi.file_wrapper"](_file(int(environ["QUERY_STRING"])), 1000)
+    parts = list(wrapper)
+    wrapper.close()
+    start_response("200 OK", TEXT)
+    return [bytes(byte ^ 1 for byte in part) for part in parts]
+
+
+def inside_another(environ, start_response):
+    """Another iterable stands before it."""
+    wrapper = environ["wsgi.file_wrapper"](_file(int(environ["QUERY_STRING"])), 1000)
+    start_response("200 OK", TEXT)
+    return (bytes(byte ^ 1 for byte in part) for part in wrapper)
+
+
+def without_body(environ, start_response):
+    """STATUS: one that has no body."""
+    track, file = of(environ), _file(1_000_000)
+    close = file.close
+
+    def note_and_close():
+        track.note("closed")
+        close()
+
+    file.close = note_and_close
+    start_response(environ["QUERY_STRING"].replace("_", " "), [])
+    return environ["wsgi.file_wrapper"](file)
+
+
+def replaced(environ, start_response):
+    """The response is decided when the file is returned, not when it is wrapped."""
+    start_response("200 OK", TEXT)
+    environ["wsgi.file_wrapper"](_file(1_000_000)).close()
+    try:
+        raise LookupError
+    except LookupError:
+        start_response("404 Not Found", TEXT, sys.exc_info())
+    return [b"no file"]

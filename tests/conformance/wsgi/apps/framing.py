@@ -1,4 +1,4 @@
-from apps.track import TEXT
+from apps.track import TEXT, of
 
 
 def _make(parts, *headers, status="200 OK"):
@@ -47,3 +47,31 @@ def raises_unframed(environ, start_response):
     start_response("200 OK", TEXT)
     yield BODY
     raise LookupError("in the middle")
+
+
+def _written(status, *headers):
+    def application(environ, start_response):
+        write = start_response(status, [*headers])
+        write(BODY[:4])
+        write(b"")
+        write(BODY[4:])
+        return []
+
+    return application
+
+
+written = _written("200 OK", *TEXT)
+written_declared = _written("200 OK", *TEXT, ("Content-Length", "10"))
+no_content_written = _written("204 No Content")
+not_modified_written = _written("304 Not Modified", ("Content-Length", "10"))
+
+
+def endless_declared(environ, start_response):
+    """Goes on until it is told to stop; says so then."""
+    track = of(environ)
+    start_response("200 OK", [*TEXT, ("Content-Length", "10")])
+    try:
+        while True:
+            yield b"012"
+    finally:
+        track.note("stopped")

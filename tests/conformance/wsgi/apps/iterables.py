@@ -2,7 +2,7 @@ import io
 import os
 from tempfile import TemporaryFile
 
-from apps.track import TEXT
+from apps.track import TEXT, of
 
 
 def _started(start_response, *headers):
@@ -138,3 +138,31 @@ def file_itself(environ, start_response):
     file.seek(0)
     _started(start_response)
     return file
+
+
+class Curious:
+    """Leaves a note of each attribute that somebody looks for and does not find."""
+
+    def __init__(self, track):
+        self.track = track
+
+    def __iter__(self):
+        return iter([b"one ", b"two ", b"three"])
+
+    def __getattr__(self, name):
+        self.track.note(name)
+        raise AttributeError(name)
+
+
+def looked_at(environ, start_response):
+    _started(start_response)
+    return Curious(of(environ))
+
+
+def every_byte(environ, start_response):
+    """Line ends, a chunk's end, and all else that somebody might take for more than a byte."""
+    _started(start_response)
+    yield from EVERY_BYTE
+
+
+EVERY_BYTE = [b"\n", b"\r", b"\r\n", b"0\r\n\r\n", bytes(range(256)), b"\r\n0\r\n", b"\n"]

@@ -1,5 +1,6 @@
 import json
 import sys
+import traceback
 
 from apps.track import TEXT, of
 
@@ -193,3 +194,41 @@ def mutated(environ, start_response):
     start_response("200 OK", headers)
     headers.clear()
     return [b"body"]
+
+
+class Noting(Exception):
+    """Leaves a note when it is gone."""
+
+    def __init__(self, track):
+        super().__init__("found nothing")
+        self.track = track
+
+    def __del__(self):
+        self.track.note("gone")
+
+
+def forgets_the_error(environ, start_response):
+    """The frame that the error comes from is its traceback's; nothing else may hold either."""
+    start_response("200 OK", TEXT)
+    try:
+        raise Noting(of(environ))
+    except Noting:
+        start_response("404 Not Found", TEXT, sys.exc_info())
+    return [b"the error page"]
+
+
+def raised_again(environ, start_response):
+    """With the traceback that was given, too."""
+    start_response("200 OK", TEXT)
+    yield b"begun"
+    try:
+        raise LookupError("found nothing")
+    except LookupError:
+        given = sys.exc_info()
+        try:
+            start_response("500 Internal Server Error", TEXT, given)
+        except LookupError as again:
+            lines = traceback.extract_tb(again.__traceback__)
+            assert any(line.line == 'raise LookupError("found nothing")' for line in lines)
+            del given
+            yield b" and raised again"
