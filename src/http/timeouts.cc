@@ -30,8 +30,10 @@ void Connection::on_tick(Milliseconds now_ms) {
   // Only this thread takes hold of a free connection, so a free one stays free while we look.
   if (token_.load(std::memory_order_acquire) != 0) return;
   if (server_.draining()) {
-    if (stage_ == Stage::idle && !first_request_) return server_.end_connection(*this);
-    if (stage_ == Stage::idle) deadline_ms_ = std::min(deadline_ms_, now_ms + kFirstRequestGraceMs);
+    if (stage_ == Stage::idle) {
+      const Milliseconds grace_ms = first_request_ ? kFirstRequestGraceMs : 0;
+      deadline_ms_ = std::min(deadline_ms_, now_ms + grace_ms);
+    }
     if (stage_ == Stage::lingering) deadline_ms_ = std::min(deadline_ms_, now_ms + kDrainLingerMs);
   }
   if (!is_overdue(now_ms)) return;
@@ -70,7 +72,7 @@ Connection::Next Connection::end_overdue(Milliseconds now_ms) {
       note(is_silent ? Limit::write_stall : Limit::write_rate);
       return Next::closed;
     case Stage::idle:
-      note(Limit::keep_alive);
+      if (!server_.draining()) note(Limit::keep_alive);
       return Next::closed;
     case Stage::responding:
     case Stage::lingering:
