@@ -50,7 +50,8 @@ def test_file_begins_where_it_was_read_to(site: Site, size: int, start: int) -> 
 
 @hidden
 @pytest.mark.parametrize(
-    ("size", "length"), [(10, 0), (10, 4), (300_000, 5), (300_000, 100_000), (300_000, 299_999)]
+    ("size", "length"),
+    [(10, 0), (10, 4), (300_000, 0), (300_000, 5), (300_000, 100_000), (300_000, 299_999)],
 )
 def test_shorter_content_length_is_a_range_of_the_file(site: Site, size: int, length: int) -> None:
     with site.connect() as client:

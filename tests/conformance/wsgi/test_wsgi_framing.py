@@ -117,6 +117,16 @@ def test_date_is_added(site: Site, app: str) -> None:
     assert response.all("Server") == ["corral"]
 
 
+@pytest.mark.parametrize(
+    ("app", "framing"),
+    [("declared", ["Content-Length"]), ("generated", ["Transfer-Encoding"]), ("no_content", [])],
+)
+def test_nothing_else_is_added(site: Site, app: str, framing: list[str]) -> None:
+    """What a body is, how long it may be kept and the like is the application's to say."""
+    names = {name for name, _ in site.get(f"framing.{app}").headers}
+    assert names - {"Content-Type"} == {"Date", "Server", *framing}
+
+
 @pytest.mark.parametrize("app", ["long_list", "long_generated", "long_zero"])
 def test_more_than_declared_is_not_sent(site: Site, app: str) -> None:
     with site.connect() as client:

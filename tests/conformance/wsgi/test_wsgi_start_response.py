@@ -233,3 +233,14 @@ def test_error_is_not_kept(site: Site) -> None:
 
 def test_error_is_raised_again_with_its_traceback(site: Site) -> None:
     assert site.get("start.raised_again").text == "begun and raised again"
+
+
+def test_first_call_may_tell_of_an_error(site: Site) -> None:
+    response = site.get("start.begins_with_an_error")
+    assert (response.status, response.text) == (404, "the error page")
+
+
+def test_errors_before_the_first_byte_replace_one_another(site: Site) -> None:
+    response = site.get("start.replaced_twice")
+    assert (response.status, response.text) == (410, "the last one")
+    assert (response.all("X-First"), response.all("X-Status")) == ([], ["410 Gone"])

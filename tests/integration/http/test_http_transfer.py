@@ -37,6 +37,29 @@ def test_upload_with_requests_behind_it(server: Corral, size: int, piece: int) -
         assert [client.response().text for _ in range(2)] == ["/target?0", "/target?1"]
 
 
+@pytest.mark.parametrize("isolation", ["interpreter", "process"])
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+@pytest.mark.parametrize("size", [1000, 60_000, 3_000_000])
+def test_upload_takes_no_thread_before_it_is_complete(
+    gate: Gate, isolation: str, framing: str, size: int
+) -> None:
+    body = pattern(size)
+    if framing == "length":
+        headers, sent = {"Content-Length": str(size)}, body
+    else:
+        headers, sent = {"Transfer-Encoding": "chunked"}, b"%x\r\n%s\r\n0\r\n\r\n" % (size, body)
+    with serve(gate, threads=1, isolation=isolation) as server, server.no_leaks():
+        uploads = [server.connect() for _ in range(10)]
+        for upload in uploads:
+            upload.request("/digest", method="POST", headers=headers).send(sent[:-1])
+        for _ in range(20):
+            assert server.get("/hello").text == "hello"
+        for upload in uploads:
+            digest = upload.send(sent[-1:]).response().text
+            assert digest == f"{size} {hashlib.sha256(body).hexdigest()}"
+            upload.close()
+
+
 @pytest.mark.parametrize("path", ["/size", "/stream"])
 def test_large_download(server: Corral, path: str) -> None:
     body = server.get(f"{path}?40000000").body

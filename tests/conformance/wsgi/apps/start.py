@@ -232,3 +232,26 @@ def raised_again(environ, start_response):
             assert any(line.line == 'raise LookupError("found nothing")' for line in lines)
             del given
             yield b" and raised again"
+
+
+def begins_with_an_error(environ, start_response):
+    """The first call of all has exc_info: there is nothing to replace."""
+    try:
+        raise LookupError("found nothing")
+    except LookupError:
+        start_response("404 Not Found", TEXT, sys.exc_info())
+    return [b"the error page"]
+
+
+def replaced_twice(environ, start_response):
+    """Each error replaces the one before, as long as nothing is sent; then no other may."""
+    start_response("200 OK", [*TEXT, ("X-First", "yes")])
+    for status in ("404 Not Found", "410 Gone"):
+        try:
+            raise LookupError(status)
+        except LookupError:
+            start_response(status, [*TEXT, ("X-Status", status)], sys.exc_info())
+    try:
+        start_response("200 OK", TEXT)
+    except AssertionError:
+        yield b"the last one"
