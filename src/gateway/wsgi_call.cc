@@ -256,6 +256,7 @@ bool WsgiCall::send_each(PyObject* result) {
   Ref iterator = Ref::steal(PyObject_GetIter(result));
   if (!iterator) return false;
   const bool is_file = is_file_wrapper(state_, result);
+  const bool wrote_too_much = wrong_length_;  // by write(), which no file makes right
   for (;;) {
     post_.let_go();
     Ref item = Ref::steal(PyIter_Next(iterator.get()));
@@ -270,7 +271,7 @@ bool WsgiCall::send_each(PyObject* result) {
     if (declared >= 0 && body_bytes_ == static_cast<std::uint64_t>(declared)) {
       if (!part.empty()) parts_.push_back(part);
       held_.push_back(std::move(item));
-      if (is_file) wrong_length_ = false;  // a range of it was asked for
+      if (is_file) wrong_length_ = wrote_too_much;  // of the file itself a range was asked for
       if (is_file || wrong_length_) break;
     } else if (!send(part, Exchange::More::follows)) {
       return false;

@@ -217,3 +217,10 @@ def test_file_is_not_sent_where_no_body_may_be(site: Site, status: str) -> None:
 def test_wrapping_a_file_sends_nothing(site: Site) -> None:
     response = site.get("files.replaced")
     assert (response.status, response.text) == (404, "no file")
+
+
+def test_file_does_not_make_right_what_was_written(site: Site) -> None:
+    with site.connect() as client:
+        assert site.ask(client, "files.after_too_much").response().body == content(10)
+        client.assert_closed()
+    site.server.expect_log("CORRAL-402", "more than its Content-Length")

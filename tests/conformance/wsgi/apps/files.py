@@ -254,3 +254,10 @@ def replaced(environ, start_response):
     except LookupError:
         start_response("404 Not Found", TEXT, sys.exc_info())
     return [b"no file"]
+
+
+def after_too_much(environ, start_response):
+    """More than the Content-Length is written before any file comes."""
+    write = start_response("200 OK", [*TEXT, ("Content-Length", "10")])
+    write(content(20))
+    return environ["wsgi.file_wrapper"](_file(5))
