@@ -146,6 +146,7 @@ void Polling::sleep_while_others_poll() {
 // Until a request has woken a worker that will poll when it is done.
 void Polling::poll_for_busy_workers() {
   options_.on_standby_begin();
+  standby_polls_.store(true);
   for (bool is_woken = false; !is_woken && !stopping_.load();) {
     const std::size_t sleeping = queue_.sleeping_threads();
     loop_.poll(options_.standby_turn_max_ms);
@@ -153,6 +154,7 @@ void Polling::poll_for_busy_workers() {
     options_.on_standby_turn();
     is_woken = queue_.sleeping_threads() < sleeping;
   }
+  standby_polls_.store(false);
   options_.on_standby_end();
   let_go();
   unattended_ticks_ = 0;

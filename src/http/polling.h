@@ -32,6 +32,8 @@ class Polling {
   struct Options {
     // The standby polls at least so often while it does.
     Milliseconds standby_turn_max_ms = net::EventLoop::kUntilEvent;
+    // A worker that has nothing to do tells the standby, whose turn ends at once.
+    bool standby_hears_of_idle = false;
     // On the standby's thread with the baton held: before its first turn in a row, after each, and
     // after the last.
     std::function<void()> on_standby_begin = [] {};
@@ -78,6 +80,7 @@ class Polling {
   std::atomic<bool> held_{false};
   std::atomic<bool> asleep_{false};
   std::atomic<bool> stopping_{false};
+  std::atomic<bool> standby_polls_{false};
   std::atomic<std::thread::id> poller_{};
   std::atomic<std::thread::id> standby_{};
   std::atomic<std::uint64_t> turns_{0};  // made by anybody

@@ -13,12 +13,8 @@ constexpr Milliseconds kTickMs = 250;
 constexpr Milliseconds kAcceptPauseMs = 100;
 constexpr int kAcceptsPerTurn = 64;
 // Connections that no process has taken for so long are accepted by one that is busy, to wait in
-// its queue, where they get an answer: their turn, a 503, or the health check's. A free process
-// needs no more time than the machine needs to run its thread, and who is accepted by a busy one
-// while another is free may wait behind a request that takes for ever.
-constexpr Milliseconds kPatienceMs = 100;
-// As soon as that has happened everybody is busy, and there is nothing to wait for.
-constexpr Milliseconds kLookMs = 5;
+// its queue, where they get an answer: their turn, a 503, or the health check's.
+constexpr Milliseconds kPatienceMs = 5;
 constexpr int kAcceptsPerLook = 16;
 
 }  // namespace
@@ -67,7 +63,8 @@ Result<void> Server::start(std::vector<int> listen_fds) {
   loop_->set_tick(kTickMs, [this] { tick(); });
   Polling::Options options;
   if (listening_ == Listening::with_others) {
-    options.standby_turn_max_ms = kLookMs;
+    options.standby_turn_max_ms = kPatienceMs;
+    options.standby_hears_of_idle = true;
     options.on_standby_begin = [this] { leave_listeners_to_others(); };
     options.on_standby_turn = [this] { accept_what_nobody_wants(); };
     options.on_standby_end = [this] {
@@ -120,18 +117,21 @@ void Server::accept_some(Listener& listener) {
 
 // The standby polls because this process's workers are busy: the kernel shall not ask it.
 void Server::leave_listeners_to_others() {
-  if (!accepting_) return;
+  if (!accepting_ || queue_.sleeping_threads() > 0) return;
   standing_back_ = true;
   next_look_ms_ = monotonic_ms() + kPatienceMs;
   stop_listening();
 }
 
 void Server::accept_what_nobody_wants() {
-  if (!standing_back_ || monotonic_ms() < next_look_ms_) return;
-  const std::uint64_t before = counters_.accepted.load(std::memory_order_relaxed);
+  if (!standing_back_) return;
+  if (queue_.sleeping_threads() > 0) {  // one of this process is free meanwhile
+    standing_back_ = false;
+    return resume_accepting();
+  }
+  if (monotonic_ms() < next_look_ms_) return;
   for (auto& listener : listeners_) accept_up_to(listener->endpoint(), kAcceptsPerLook);
-  const bool has_taken = counters_.accepted.load(std::memory_order_relaxed) > before;
-  next_look_ms_ = monotonic_ms() + (has_taken ? kLookMs : kPatienceMs);
+  next_look_ms_ = monotonic_ms() + kPatienceMs;
 }
 
 void Server::stop_listening() {
