@@ -1,7 +1,7 @@
 """Each limit of src/base/limits.h is met over the wire: its status, its record, its counter.
 
-Three that take more than this are met elsewhere: body_rate and write_rate in test_http_slow.py,
-overload_wait in test_http_overload.py.
+Four that take more than this are met elsewhere: body_rate and write_rate in test_http_slow.py,
+overload_wait in test_http_overload.py, request_time in test_http_time.py.
 """
 
 import re
@@ -21,7 +21,7 @@ ROWS = {
         r'\{Limit::\w+, "(\w+)", "\w*", (\d+), "(CORRAL-\d+)"', HEADER
     )
 }
-ELSEWHERE = {"body_rate", "write_rate", "overload_wait"}
+ELSEWHERE = {"body_rate", "write_rate", "overload_wait", "request_time"}
 
 HEAD = b"GET / HTTP/1.1\r\nHost: a\r\n"
 POST = b"POST /echo HTTP/1.1\r\nHost: a\r\n"
