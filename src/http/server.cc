@@ -2,6 +2,7 @@
 
 #include <sys/epoll.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "base/check.h"
@@ -12,9 +13,11 @@ namespace {
 constexpr Milliseconds kTickMs = 250;
 constexpr Milliseconds kAcceptPauseMs = 100;
 constexpr int kAcceptsPerTurn = 64;
-// Connections that no process has taken for so long are accepted by one that is busy, to wait in
-// its queue, where they get an answer: their turn, a 503, or the health check's.
-constexpr Milliseconds kPatienceMs = 5;
+// When connections have waited for so long without a pause, no process is free: then a busy one
+// accepts them all the same, to wait in its queue, where they get an answer: their turn, a 503, or
+// the health check's. A free process needs no more than the machine needs to run its thread.
+constexpr Milliseconds kPatienceMs = 100;
+constexpr Milliseconds kLookMs = 5;
 constexpr int kAcceptsPerLook = 16;
 
 }  // namespace
@@ -63,7 +66,7 @@ Result<void> Server::start(std::vector<int> listen_fds) {
   loop_->set_tick(kTickMs, [this] { tick(); });
   Polling::Options options;
   if (listening_ == Listening::with_others) {
-    options.standby_turn_max_ms = kPatienceMs;
+    options.standby_turn_max_ms = kLookMs;
     options.standby_hears_of_idle = true;
     options.on_standby_begin = [this] { leave_listeners_to_others(); };
     options.on_standby_turn = [this] { accept_what_nobody_wants(); };
@@ -119,7 +122,6 @@ void Server::accept_some(Listener& listener) {
 void Server::leave_listeners_to_others() {
   if (!accepting_ || queue_.sleeping_threads() > 0) return;
   standing_back_ = true;
-  next_look_ms_ = monotonic_ms() + kPatienceMs;
   stop_listening();
 }
 
@@ -129,9 +131,16 @@ void Server::accept_what_nobody_wants() {
     standing_back_ = false;
     return resume_accepting();
   }
-  if (monotonic_ms() < next_look_ms_) return;
+  const Milliseconds now_ms = monotonic_ms();
+  if (now_ms < next_look_ms_) return;
+  const bool is_news = now_ms > next_look_ms_ + kPatienceMs;  // nobody looked for a while
+  next_look_ms_ = now_ms + kLookMs;
+  const bool is_waiting = std::any_of(listeners_.begin(), listeners_.end(), [](auto& listener) {
+    return net::is_readable(listener->endpoint().fd.get());
+  });
+  if (!is_waiting || waiting_since_ms_ == 0 || is_news) waiting_since_ms_ = is_waiting ? now_ms : 0;
+  if (!is_waiting || now_ms - waiting_since_ms_ < kPatienceMs) return;
   for (auto& listener : listeners_) accept_up_to(listener->endpoint(), kAcceptsPerLook);
-  next_look_ms_ = monotonic_ms() + kPatienceMs;
 }
 
 void Server::stop_listening() {

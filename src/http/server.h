@@ -43,7 +43,7 @@ class Server {
   enum class Listening {
     alone,
     // Other processes do. An accepted connection cannot be given back: while no worker of this one
-    // is free, connections are left to the others for kPatienceMs.
+    // is free, connections are left to the others, as long as they take them.
     with_others,
   };
 
@@ -140,6 +140,7 @@ class Server {
   bool accepting_ = false;
   bool standing_back_ = false;  // from shared listeners, which are accepted from all the same
   Milliseconds next_look_ms_ = 0;
+  Milliseconds waiting_since_ms_ = 0;  // connections, in shared listeners, as far as was seen
   Milliseconds paused_until_ms_ = 0;  // 0: accepting is not paused
   Milliseconds next_room_ms_ = 0;     // no look for idle connections to close before
   std::function<void()> on_drained_;

@@ -120,4 +120,9 @@ bool wait_writable(int fd, Milliseconds wait_ms) {
   }
 }
 
+bool is_readable(int fd) {
+  pollfd asked{fd, POLLIN, 0};
+  return ::poll(&asked, 1, 0) > 0 && (asked.revents & POLLIN) != 0;
+}
+
 }  // namespace corral::net

@@ -46,5 +46,7 @@ ssize_t write_some(int fd, std::span<const iovec> parts, Push push = Push::now);
 
 // Waits until the socket takes bytes again; false after `wait_ms` or when the peer is gone.
 bool wait_writable(int fd, Milliseconds wait_ms);
+// Whether something can be read from it, or accepted, now.
+bool is_readable(int fd);
 
 }  // namespace corral::net
