@@ -141,8 +141,8 @@ class Server {
   bool standing_back_ = false;  // from shared listeners, which are accepted from all the same
   Milliseconds next_look_ms_ = 0;
   Milliseconds waiting_since_ms_ = 0;  // connections, in shared listeners, as far as was seen
-  Milliseconds paused_until_ms_ = 0;  // 0: accepting is not paused
-  Milliseconds next_room_ms_ = 0;     // no look for idle connections to close before
+  Milliseconds paused_until_ms_ = 0;   // 0: accepting is not paused
+  Milliseconds next_room_ms_ = 0;      // no look for idle connections to close before
   std::function<void()> on_drained_;
 };
 
