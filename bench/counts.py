@@ -11,7 +11,8 @@ a busy machine. What is counted:
     request    all of an engine for that request: reading, parsing, the call, writing
 
 The last two come from a real server whose engine runs under valgrind, as the difference of two runs
-with different numbers of requests, so that start and end do not count.
+with different numbers of requests, so that start and end do not count. Of threads that do not run
+requests only the polling counts: what ticks depends on how long a run takes.
 """
 
 import argparse
@@ -42,6 +43,7 @@ MORE_MAX = 0.05
 LESS_MAX = 0.20  # beyond it the file must learn of it, or the next slowdown hides behind it
 OTHER_TOOLCHAIN_MAX = 0.20  # another compiler or Python than those in the file
 WSGI_CALL = "corral::gateway::WsgiCall::run("
+STANDBY_POLLS = "corral::http::Polling::poll_for_busy_workers("
 
 REQUEST = (
     b"GET / HTTP/1.1\r\n"
@@ -69,17 +71,19 @@ class CannotCount(Exception):
 
 @dataclass(frozen=True)
 class Profile:
-    """Of a callgrind.out file: all instructions, and those of one function with what it calls."""
+    """Instructions: all, and those of two functions with what they call."""
 
     total: int
     wsgi_call: int
+    standby_polls: int
 
 
-def read_profile(lines: Iterable[str], function: str = WSGI_CALL) -> Profile:
+def read_profile(lines: Iterable[str]) -> Profile:
     """Reads the format described in valgrind's manual, "Callgrind Format Specification"."""
     names: dict[str, str] = {}
     callee, is_call = "", False
-    total = inclusive = 0
+    total = 0
+    inclusive = {WSGI_CALL: 0, STANDBY_POLLS: 0}
     for line in lines:
         if line.startswith(("fn=", "cfn=")):
             key, number, name = re.match(r"(c?fn)=(\(\d+\))(?: (.*))?", line).groups()
@@ -93,10 +97,20 @@ def read_profile(lines: Iterable[str], function: str = WSGI_CALL) -> Profile:
             cost = int(line.split()[1])
             if not is_call:
                 total += cost
-            elif callee.startswith(function):
-                inclusive += cost
+            for function in inclusive:
+                if is_call and callee.startswith(function):
+                    inclusive[function] += cost
             is_call = False
-    return Profile(total, inclusive)
+    return Profile(total, inclusive[WSGI_CALL], inclusive[STANDBY_POLLS])
+
+
+def for_requests(threads: Iterable[Profile]) -> Profile:
+    """What the threads of an engine did for requests."""
+    total = calls = 0
+    for thread in threads:
+        total += thread.total if thread.wsgi_call else thread.standby_polls
+        calls += thread.wsgi_call
+    return Profile(total, calls, 0)
 
 
 def count_parse(build: Path) -> int:
@@ -124,7 +138,8 @@ def profile_server(requests: int) -> Profile:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out"
         wrapper = Path(folder) / "python"
-        wrapper.write_text(f'#!/bin/sh\nexec {shlex.join([*valgrind(out), sys.executable])} "$@"\n')
+        command = [*valgrind(out), "--separate-threads=yes", sys.executable]
+        wrapper.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
         wrapper.chmod(wrapper.stat().st_mode | stat.S_IXUSR)
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
@@ -149,10 +164,10 @@ def profile_server(requests: int) -> Profile:
         finally:
             server.send_signal(signal.SIGTERM)
             said = server.communicate(timeout=RUN_SECONDS_MAX)[1].decode(errors="replace")
-        if server.returncode != 0 or not out.exists():
+        outs = list(out.parent.glob(f"{out.name}-*"))
+        if server.returncode != 0 or not outs:
             raise CannotCount(f"the server ended with {server.returncode}: {said[-400:]}")
-        with out.open() as lines:
-            return read_profile(lines)
+        return for_requests(read_profile(path.read_text().splitlines()) for path in outs)
 
 
 def ask(port: int, requests: int) -> None:

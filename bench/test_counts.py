@@ -45,7 +45,12 @@ totals: 320
 
 def test_reads_a_profile() -> None:
     # 5+7+8, 200, 100 in the functions themselves; 300+11 in calls of the one we look for.
-    assert counts.read_profile(PROFILE.splitlines(True)) == counts.Profile(320, 311)
+    assert counts.read_profile(PROFILE.splitlines(True)) == counts.Profile(320, 311, 0)
+
+
+def test_threads_without_requests_count_by_their_polling_alone() -> None:
+    worker, standby = counts.Profile(320, 311, 0), counts.Profile(5_000, 0, 70)
+    assert counts.for_requests([worker, standby]) == counts.Profile(390, 311, 0)
 
 
 def test_numbers_may_move_a_little_and_no_further() -> None:
