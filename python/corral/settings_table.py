@@ -11,6 +11,7 @@ from corral.values import (
     Commands,
     Folder,
     Kind,
+    Networks,
     Port,
     Queues,
     Rate,
@@ -141,6 +142,13 @@ _WEB = (
         "server_header", Text("TEXT", "visible ASCII, or none", r"[!-~]([ -~]*[!-~])?"), "corral",
         "the Server header of responses, unless the site sets its own; none: there is none",
         "Web", _flag("server_header"), commands=SERVE, limit="server_header",
+    ),
+    Setting(
+        "forwarded_allow_ips", Networks(), "127.0.0.1,::1",
+        "peers whose X-Request-ID is believed: the addresses of the proxies in front. Those of "
+        "unix sockets always are; *: everybody's, where nobody else can connect",
+        "Web", _flag("forwarded_allow_ips"), (("FORWARDED_ALLOW_IPS", Networks()),), SERVE,
+        limit="forwarded_allow_ips",
     ),
     _span(
         "timeout", "30", 0, 86400, "request_time_max_ms",

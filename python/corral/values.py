@@ -4,6 +4,7 @@ A kind's `parse` takes text and raises ValueError with the words that follow the
 line ("is not a whole number"); `allowed` is the range that the same line names.
 """
 
+import ipaddress
 import os
 import re
 import shlex
@@ -249,6 +250,38 @@ def _address_hint(text: str) -> str:
     if "/" in text:
         return f"; did you mean unix:{text}?"
     return "; the port is missing" if ":" not in text else ""
+
+
+class Networks(Kind):
+    """Addresses and networks, as one text without blanks, each in its canonical form."""
+
+    metavar = "NETWORKS"
+    allowed = "addresses or CIDR networks with commas between them, or * for all"
+
+    def parse(self, text: str) -> str:
+        items = [item.strip() for item in text.split(",")]
+        if not all(items):
+            raise ValueError("has an empty item" if text.strip() else "is empty")
+        return ",".join(dict.fromkeys(item if item == "*" else _network(item) for item in items))
+
+
+def _network(text: str) -> str:
+    neither = f"has {text!r}, which is neither an address nor a network"
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(neither) from None
+    if "%" in text:  # a zone; peers are known without theirs
+        raise ValueError(neither)
+    address, _, _ = text.partition("/")
+    if ipaddress.ip_address(address) != network.network_address:
+        raise ValueError(f"has {text!r}, with bits behind its prefix; did you mean {network}?")
+    # A peer that comes by IPv4 to an IPv6 socket is known by its IPv4 address.
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    if mapped is not None and network.prefixlen >= 96:
+        network = ipaddress.ip_network((mapped, network.prefixlen - 96))
+    is_single = network.prefixlen == network.max_prefixlen
+    return str(network.network_address if is_single else network)
 
 
 class Port(Kind):

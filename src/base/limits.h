@@ -41,7 +41,8 @@ struct HttpLimits {
 // What else there is to choose on the web side.
 struct HttpOptions {
   std::string body_folder = "/tmp";
-  std::string server_header = "corral";  // "none": there is none
+  std::string server_header = "corral";               // "none": there is none
+  std::string forwarded_allow_ips = "127.0.0.1,::1";  // peers that are trusted (net/networks.h)
 };
 
 struct AdmissionLimits {

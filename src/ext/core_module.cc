@@ -111,6 +111,8 @@ void read_limits(DictReader limits, engine::EngineConfig& config) {
   limits.maybe("body_memory_total_bytes_max", config.http.body_memory_total_bytes_max);
   if (limits.has("body_folder")) config.http_options.body_folder = limits.text("body_folder");
   if (limits.has("server_header")) config.http_options.server_header = limits.text("server_header");
+  if (limits.has("forwarded_allow_ips"))
+    config.http_options.forwarded_allow_ips = limits.text("forwarded_allow_ips");
   if (limits.has("underscore_headers"))
     config.http.underscore_headers = read_underscore_headers(limits);
   limits.maybe("connections_max", config.http.connections_max);

@@ -1,5 +1,7 @@
 #include "gateway/environ.h"
 
+#include <cstring>
+
 #include "gateway/early_hints.h"
 #include "gateway/input.h"
 #include "http/parser.h"
@@ -15,9 +17,9 @@ using interp::Ref;
 constexpr std::size_t kOtherKeysMax = 256;
 
 constexpr const char* kNames[] = {
-    "REQUEST_METHOD",  "PATH_INFO",      "QUERY_STRING", "RAW_URI",     "REQUEST_URI",
-    "SERVER_PROTOCOL", "SERVER_NAME",    "SERVER_PORT",  "REMOTE_ADDR", "REMOTE_PORT",
-    "CONTENT_TYPE",    "CONTENT_LENGTH", "HTTP_COOKIE",  "wsgi.input"};
+    "REQUEST_METHOD",  "PATH_INFO",      "QUERY_STRING", "RAW_URI",           "REQUEST_URI",
+    "SERVER_PROTOCOL", "SERVER_NAME",    "SERVER_PORT",  "REMOTE_ADDR",       "REMOTE_PORT",
+    "CONTENT_TYPE",    "CONTENT_LENGTH", "HTTP_COOKIE",  "HTTP_X_REQUEST_ID", "wsgi.input"};
 
 constexpr const char* kMethods[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
 
@@ -30,10 +32,12 @@ Ref interned(const char* text) { return Ref::steal(PyUnicode_InternFromString(te
 
 // These are not passed on: the body's framing is the server's business and is told by
 // CONTENT_LENGTH, and a Proxy header would become HTTP_PROXY, which many programs take for
-// configuration ("httpoxy").
+// configuration ("httpoxy"). The request's id is there already.
 bool is_withheld(const http::Header& header) {
-  if (header.id == HeaderId::content_length || header.id == HeaderId::transfer_encoding)
+  if (header.id == HeaderId::content_length || header.id == HeaderId::transfer_encoding ||
+      header.id == HeaderId::x_request_id) {
     return true;
+  }
   return header.id == HeaderId::other && header.name.size() == 5 &&
          environ_name(header.name) == "HTTP_PROXY";
 }
@@ -98,8 +102,9 @@ bool EnvironBuilder::make_template(interp::Attached& attached, const GuestState&
       !set(dict, request_method, "GET") || !set(dict, path_info, "/") ||
       !set(dict, query_string, "") || !set(dict, raw_uri, "/") || !set(dict, request_uri, "/") ||
       !set(dict, server_protocol, "HTTP/1.1") || !set(dict, server_name, "") ||
-      !set(dict, server_port, "") || !set(dict, remote_addr, "") || !set(dict, remote_port, "") ||
-      !empty_input_ || !put(dict, wsgi_input, empty_input_.get())) {
+      !set(dict, http_x_request_id, "") || !set(dict, server_port, "") ||
+      !set(dict, remote_addr, "") || !set(dict, remote_port, "") || !empty_input_ ||
+      !put(dict, wsgi_input, empty_input_.get())) {
     return false;
   }
   std::vector<std::string> fillers;
@@ -123,6 +128,7 @@ void EnvironBuilder::clear(interp::Attached&) {
   http_1_0_.reset();
   servers_.clear();
   last_client_name_.reset();
+  for (Port& port : ports_) port.text.reset();
 }
 
 Ref EnvironBuilder::build(interp::Attached& attached, const GuestState& state,
@@ -132,7 +138,7 @@ Ref EnvironBuilder::build(interp::Attached& attached, const GuestState& state,
   if (!environ) return {};
   PyObject* dict = environ.get();
   if (!add_line(dict, request) || !add_server(dict, exchange) || !add_client(dict, exchange) ||
-      !add_headers(dict, request)) {
+      !add_request_id(dict, request) || !add_headers(dict, request)) {
     return {};
   }
   if (request.framing == http::BodyFraming::none) return environ;
@@ -214,8 +220,28 @@ bool EnvironBuilder::add_client(PyObject* environ, const http::Exchange& exchang
     last_client_ = exchange.peer_host();
     last_client_name_ = latin1(last_client_);
   }
-  return last_client_name_ && put(environ, remote_addr, last_client_name_.get()) &&
-         set(environ, remote_port, std::to_string(exchange.peer_port()));
+  PyObject* port = find_port(exchange.peer_port());
+  return last_client_name_ && port != nullptr &&
+         put(environ, remote_addr, last_client_name_.get()) && put(environ, remote_port, port);
+}
+
+PyObject* EnvironBuilder::find_port(std::uint16_t number) {
+  Port& port = ports_[number % ports_.size()];
+  if (!port.text || port.number != number) {
+    port.number = number;
+    port.text = latin1(std::to_string(number));
+  }
+  return port.text.get();
+}
+
+// ASCII in any case (http/request_id.h).
+bool EnvironBuilder::add_request_id(PyObject* environ, const http::Request& request) {
+  const std::string_view id = request.request_id;
+  if (id.empty()) return true;  // PyUnicode_New would return the shared empty str
+  Ref text = Ref::steal(PyUnicode_New(static_cast<Py_ssize_t>(id.size()), 0x7f));
+  if (!text) return false;
+  std::memcpy(PyUnicode_1BYTE_DATA(text.get()), id.data(), id.size());
+  return put(environ, http_x_request_id, text.get());
 }
 
 bool EnvironBuilder::add_headers(PyObject* environ, const http::Request& request) {
@@ -234,11 +260,11 @@ bool EnvironBuilder::add_header(PyObject* environ, PyObject* key, std::string_vi
                                 const char* separator) {
   Ref text = latin1(value);
   if (!text) return false;
-  PyObject* present = nullptr;
-  const int state = PyDict_SetDefaultRef(environ, key, text.get(), &present);
-  Ref owned = Ref::steal(present);
+  const int state = PyDict_SetDefaultRef(environ, key, text.get(), nullptr);
   if (state <= 0) return state == 0;
-  Ref joined = Ref::steal(PyUnicode_FromFormat("%U%s%U", owned.get(), separator, text.get()));
+  PyObject* present = PyDict_GetItemWithError(environ, key);  // borrowed
+  if (present == nullptr) return false;
+  Ref joined = Ref::steal(PyUnicode_FromFormat("%U%s%U", present, separator, text.get()));
   return joined && PyDict_SetItem(environ, key, joined.get()) == 0;
 }
 

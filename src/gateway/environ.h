@@ -47,6 +47,7 @@ class EnvironBuilder {
     content_type,
     content_length,
     http_cookie,
+    http_x_request_id,
     wsgi_input,
     name_count
   };
@@ -55,7 +56,9 @@ class EnvironBuilder {
   bool set(PyObject* environ, Name name, std::string_view latin1);
   bool add_line(PyObject* environ, const http::Request& request);
   bool add_server(PyObject* environ, const http::Exchange& exchange);
+  PyObject* find_port(std::uint16_t number);  // borrowed
   bool add_client(PyObject* environ, const http::Exchange& exchange);
+  bool add_request_id(PyObject* environ, const http::Request& request);
   bool add_headers(PyObject* environ, const http::Request& request);
   bool add_trailers(PyObject* environ, const http::Request& request);
   bool add_header(PyObject* environ, PyObject* key, std::string_view value, const char* separator);
@@ -78,6 +81,12 @@ class EnvironBuilder {
   // Behind a proxy it is always the same.
   std::string last_client_;
   interp::Ref last_client_name_;
+  // Of the ports that connections came from; each has one place, which others share.
+  struct Port {
+    std::uint16_t number = 0;
+    interp::Ref text;
+  };
+  std::array<Port, 64> ports_;
 };
 
 // "HTTP_USER_AGENT" for "User-Agent".

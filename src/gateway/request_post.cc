@@ -79,6 +79,7 @@ void RequestPost::remember(const http::Exchange& exchange, std::uint64_t turn,
   facts_.turn = turn;
   facts_.method = request.method;
   facts_.target = request.target;
+  facts_.request_id = request.request_id;
   facts_.started_ns = request.started_ns;
   facts_.client_gets = client_gets;
 }
@@ -127,7 +128,9 @@ void RequestPost::write_finding(const Finding& finding, std::string_view name,
   const Facts facts = this->facts(finding.turn);
   std::vector<LogField> fields{{"thread", finding.thread}, {"ran_ms", finding.ran_ms}};
   if (facts.turn != 0) {
-    fields.insert(fields.begin(), {{"method", facts.method}, {"target", facts.target}});
+    fields.insert(
+        fields.begin(),
+        {{"method", facts.method}, {"target", facts.target}, {"request_id", facts.request_id}});
     if (finding.kind != Finding::Kind::slow) fields.emplace_back("client_gets", facts.client_gets);
   }
   fields.emplace_back(name, text);
@@ -152,6 +155,7 @@ void RequestPost::write_end() {
   if (facts.turn != 0) {
     fields = {{"method", facts.method},
               {"target", facts.target},
+              {"request_id", facts.request_id},
               {"duration_ms", (monotonic_ns() - facts.started_ns) / 1'000'000}};
   }
   if (!ending_.empty()) fields.emplace_back("ending", ending_);

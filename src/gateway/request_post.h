@@ -78,7 +78,7 @@ class RequestPost final : public exec::Post {
   // What a record says of a request: kept when somebody looked at it, as it may be gone later.
   struct Facts {
     std::uint64_t turn = 0;
-    std::string method, target;
+    std::string method, target, request_id;
     std::int64_t started_ns = 0;
     std::string_view client_gets;
   };

@@ -303,7 +303,9 @@ void WsgiCall::finish() {
             ? "the application sent less than its Content-Length; the connection is closed"
             : "the application sent more than its Content-Length; the rest is dropped and the "
               "connection is closed",
-        {{"path", exchange().request().path}, {"content_length", declared}});
+        {{"path", exchange().request().path},
+         {"request_id", exchange().request().request_id},
+         {"content_length", declared}});
   }
   if (has_close()) post_.remember();
   const bool keep = head_.keep_alive() && !cut_short && !wrong_length_;
@@ -333,6 +335,7 @@ void WsgiCall::fail() {
              "the application raised; the client gets a 500, or a cut response if it had begun",
              {{"method", request.method},
               {"path", request.path},
+              {"request_id", request.request_id},
               {"error", error.summary},
               {"traceback", error.traceback}});
   interp::Detached detached(attached_);

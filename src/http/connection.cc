@@ -13,6 +13,7 @@ Connection::Connection(Server& server, const Endpoint& endpoint, net::Accepted a
       endpoint_(endpoint),
       fd_(std::move(accepted.fd)),
       peer_(std::move(accepted.peer)),
+      trust_(server.judge_peer(peer_)),
       finder_(server.limits()),
       chunked_(server.limits()) {
   set_deadline(server_.limits().header_time_max_ms);

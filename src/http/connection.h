@@ -29,6 +29,7 @@
 #include "http/parser.h"
 #include "http/rate_window.h"
 #include "http/request.h"
+#include "http/request_id.h"
 #include "net/event_loop.h"
 #include "net/socket.h"
 
@@ -121,6 +122,7 @@ class Connection final : public net::Source {
   Next answer_busy(Limit limit);
   bool may_keep() const;
   bool is_last_request() const;
+  std::string own_lines(std::string_view extra_headers) const;
   bool has_client_left() const;
   Next give_up_gone();
   Sent send(const ResponseHead& head, std::span<const std::string_view> parts, bool last);
@@ -158,6 +160,7 @@ class Connection final : public net::Source {
   const Endpoint& endpoint_;  // constant
   Fd fd_;                     // constant until closed by the poller
   net::Address peer_;         // constant
+  RequestIds::Peer trust_;    // constant
   std::atomic<std::uint32_t> token_{0};
   std::atomic<bool> peer_ended_{false};  // set by the poller: the end of file is there to be read
 

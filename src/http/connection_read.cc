@@ -129,6 +129,7 @@ bool Connection::take_head(Next& next) {
     next = refuse(refusal);
     return false;
   }
+  server_.request_ids().settle(request_, trust_);
   add_one(server_.counters().requests);
   return true;
 }

@@ -55,7 +55,8 @@ Connection::Next Connection::refuse(const Refusal& refusal) {
   body += refusal.reason;
   body += '\n';
   return answer(refusal.status,
-                plain_response(refusal.status, body, {}, false, server_.server_line()), false);
+                plain_response(refusal.status, body, own_lines({}), false, server_.server_line()),
+                false);
 }
 
 // A complete response of the server's own.
@@ -85,8 +86,16 @@ Connection::Next Connection::answer_plainly(int status, std::string_view body,
                                             std::string_view extra_headers) {
   const bool keep = may_keep();
   if (request_.method == "HEAD") body = {};
-  return answer(status, plain_response(status, body, extra_headers, keep, server_.server_line()),
+  return answer(status,
+                plain_response(status, body, own_lines(extra_headers), keep, server_.server_line()),
                 keep);
+}
+
+// What a response of the server's own has besides what each has.
+std::string Connection::own_lines(std::string_view extra_headers) const {
+  std::string lines(extra_headers);
+  append_request_id(lines, request_);
+  return lines;
 }
 
 // In place of a response, or of its rest.
@@ -286,8 +295,9 @@ Connection::Next Connection::continue_writing() {
 // A file of the application's was made shorter while it was sent: nothing can take the place of
 // what is missing, so the connection ends, and the client can tell by the Content-Length.
 void Connection::log_cut_file() {
-  server_.log().warning(304, "a file became shorter while it was sent; the connection is closed",
-                        {{"target", request_.target}, {"client", peer_.host}});
+  server_.log().warning(
+      304, "a file became shorter while it was sent; the connection is closed",
+      {{"target", request_.target}, {"client", peer_.host}, {"request_id", request_.request_id}});
 }
 
 Connection::Next Connection::begin_writing(bool keep) {
@@ -341,8 +351,7 @@ void Connection::log_access(int status) {
   record.duration_us = (monotonic_ns() - request_.started_ns) / 1000;
   if (const Header* header = request_.find(HeaderId::referer)) record.referer = header->value;
   if (const Header* header = request_.find(HeaderId::user_agent)) record.user_agent = header->value;
-  if (const Header* header = request_.find(HeaderId::x_request_id))
-    record.request_id = header->value;
+  record.request_id = request_.request_id;
   server_.log().access(format_access(record, server_.log().format()));
 }
 

@@ -14,6 +14,7 @@
 #include "base/budget.h"
 #include "base/buffer.h"
 #include "base/fd.h"
+#include "http/request_id.h"
 
 namespace corral::http {
 
@@ -101,7 +102,10 @@ struct Request {
   bool expects_continue = false;  // the client waits for 100 before it sends its (non-empty) body
   BodyFraming framing = BodyFraming::none;
   std::uint64_t content_length = 0;  // with BodyFraming::length
-  std::vector<Header> headers;       // in the order sent; names with underscores are gone
+  // In the order sent; names with underscores are gone. X-Request-ID is as request_id.h made it.
+  std::vector<Header> headers;
+  std::string_view request_id;  // once the head is accepted: in `head`, or in ...
+  OwnRequestId own_id;
   Body body;
   std::string trailer_block;     // what the views of `trailers` point into
   std::vector<Header> trailers;  // of a chunked body, in the order sent; never among the headers
@@ -123,6 +127,7 @@ struct Request {
     framing = BodyFraming::none;
     content_length = 0;
     headers.clear();
+    request_id = {};
     body.reset();
     trailer_block.clear();
     trailers.clear();

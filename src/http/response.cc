@@ -86,7 +86,7 @@ void ResponseHead::reset() {
   bytes_.clear();
   status_ = 0;
   content_length_ = -1;
-  has_date_ = has_server_ = wants_close_ = false;
+  has_date_ = has_server_ = has_request_id_ = wants_close_ = false;
   keep_alive_ = true;
   framing_ = ResponseFraming::none;
 }
@@ -127,6 +127,7 @@ Result<void> ResponseHead::add_header(std::string_view name, std::string_view va
   }
   if (equals_lower(name, "date")) has_date_ = true;
   if (equals_lower(name, "server")) has_server_ = true;
+  if (equals_lower(name, "x-request-id")) has_request_id_ = true;
   bytes_.append(name).append(": ").append(value).append("\r\n");
   return {};
 }
@@ -163,6 +164,7 @@ void ResponseHead::finish(const Request& request, std::int64_t known_length, boo
   if (keep_alive_ && request.version_minor == 0) bytes_.append("Connection: keep-alive\r\n");
   if (!has_date_) bytes_.append("Date: ").append(http_date()).append("\r\n");
   if (!has_server_) bytes_.append(server_line);
+  if (!has_request_id_) append_request_id(bytes_, request);
   bytes_.append("\r\n");
 }
 
@@ -190,6 +192,15 @@ std::string plain_response(int status, std::string_view body, std::string_view e
       .append("\r\n")
       .append(body);
   return bytes;
+}
+
+void append_request_id(std::string& bytes, const Request& request) {
+  const std::string_view id = request.request_id;
+  if (id.data() == request.own_id.view().data()) {
+    bytes.append(request.own_id.line());
+  } else if (!id.empty()) {
+    bytes.append(OwnRequestId::kPrefix).append(id).append("\r\n");
+  }
 }
 
 void write_http_date(std::int64_t unix_seconds, char (&text)[kHttpDateBytes]) {

@@ -35,10 +35,11 @@ class ResponseHead {
   // Content-Length must be one number; a second one is refused.
   Result<void> add_header(std::string_view name, std::string_view value);
 
-  // Chooses framing, adds Content-Length, Transfer-Encoding, Connection, Date and Server as needed
-  // and ends the head. `known_length`: the whole body's size when it is known without the
-  // application having said so, else -1. Afterwards bytes(), framing(), keep_alive() are valid.
-  // `may_keep` is false while draining. `server_line`: unless the application has its own.
+  // Chooses framing, adds Content-Length, Transfer-Encoding, Connection, Date, Server and
+  // X-Request-ID as needed and ends the head. `known_length`: the whole body's size when it is
+  // known without the application having said so, else -1. Afterwards bytes(), framing(),
+  // keep_alive() are valid. `may_keep` is false while draining. `server_line`: unless the
+  // application has its own.
   void finish(const Request& request, std::int64_t known_length, bool may_keep,
               std::string_view server_line);
 
@@ -58,6 +59,7 @@ class ResponseHead {
   std::int64_t content_length_ = -1;
   bool has_date_ = false;
   bool has_server_ = false;
+  bool has_request_id_ = false;
   bool wants_close_ = false;
   bool keep_alive_ = true;
   ResponseFraming framing_ = ResponseFraming::none;
@@ -72,6 +74,9 @@ Result<void> add_hint(std::string& bytes, std::string_view name, std::string_vie
 // extra header lines ("Retry-After: 1\r\n"). `keep_alive` false adds Connection: close.
 std::string plain_response(int status, std::string_view body, std::string_view extra_headers,
                            bool keep_alive, std::string_view server_line);
+
+// The line of a response that names its request; nothing for one without an id.
+void append_request_id(std::string& bytes, const Request& request);
 
 std::string_view reason_phrase(int status);
 

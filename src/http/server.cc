@@ -54,6 +54,9 @@ Server::~Server() { CORRAL_CHECK(!thread_.joinable(), "stop() comes before the e
 Result<void> Server::start(std::vector<int> listen_fds) {
   auto loop = net::EventLoop::create();
   if (!loop) return loop.error();
+  auto trusted = net::Networks::parse(options_.forwarded_allow_ips);
+  if (!trusted) return Error{"forwarded_allow_ips: " + trusted.error().message};
+  trusted_ = std::move(*trusted);
   loop_ = std::move(*loop);
   for (int fd : listen_fds) {
     Endpoint& endpoint = endpoints_.emplace_back();

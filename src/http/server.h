@@ -25,7 +25,9 @@
 #include "http/exchange.h"
 #include "http/limit_log.h"
 #include "http/polling.h"
+#include "http/request_id.h"
 #include "net/event_loop.h"
+#include "net/networks.h"
 
 namespace corral::http {
 
@@ -73,6 +75,12 @@ class Server {
   // "Server: corral" with its line end, or nothing.
   const std::string& server_line() const { return server_line_; }
   const AdmissionLimits& admission() const { return admission_; }
+  RequestIds& request_ids() { return request_ids_; }
+  // After start(). Who reaches a unix socket has been let in by its permissions.
+  RequestIds::Peer judge_peer(const net::Address& peer) const {
+    return peer.host.empty() || trusted_.contains(peer.host) ? RequestIds::Peer::trusted
+                                                             : RequestIds::Peer::stranger;
+  }
   Log& log() const { return log_; }
   Counters& counters() { return counters_; }
   LimitLog& limit_log() { return limit_log_; }
@@ -124,6 +132,8 @@ class Server {
   Log& log_;
   Counters counters_;
   LimitLog limit_log_{log_, counters_};
+  RequestIds request_ids_;
+  net::Networks trusted_;                        // constant after start()
   const std::shared_ptr<Budget> body_budget_;    // memory of the bodies that are not small
   const std::shared_ptr<Budget> unsent_budget_;  // memory of responses that clients do not take
   const std::shared_ptr<Budget> unsent_files_budget_;  // the same in temporary files

@@ -69,8 +69,9 @@ bool Connection::has_client_left() const {
 Connection::Next Connection::give_up_gone() {
   add_one(server_.counters().gone);
   server_.queue_.note_gone();
-  return answer(503, plain_response(503, "busy, try again\n", {}, false, server_.server_line()),
-                false);
+  return answer(
+      503, plain_response(503, "busy, try again\n", own_lines({}), false, server_.server_line()),
+      false);
 }
 
 // For want of a worker.

@@ -75,7 +75,7 @@ def _clean_environment() -> dict[str, str]:
     CORRAL_TEST_PRELOAD names a sanitizer's runtime for the servers (tools/sanitize.sh).
     """
     strange = ("CORRAL_", "LISTEN_", "DJANGO_", "PYTHONWARNINGS")
-    names = {"PORT", "WEB_CONCURRENCY"}
+    names = {"PORT", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS"}
     clean = {
         name: value
         for name, value in os.environ.items()

@@ -94,6 +94,47 @@ def test_addresses(tmp_path, text, address):
 
 
 @pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("10.0.0.1", "10.0.0.1"),
+        ("10.0.0.1/32, FD00::/8 ,10.0.0.1", "10.0.0.1,fd00::/8"),
+        ("10.0.0.0/255.0.0.0", "10.0.0.0/8"),
+        ("0:0::1", "::1"),
+        ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+        ("0.0.0.0/0,::/0", "0.0.0.0/0,::/0"),
+        ("*", "*"),
+    ],
+)
+def test_trusted_peers(tmp_path, text, value):
+    config = read(tmp_path, {}, {"FORWARDED_ALLOW_IPS": text})
+    assert config["forwarded_allow_ips"] == config.limits()["forwarded_allow_ips"] == value
+    assert config.where("forwarded_allow_ips") == "FORWARDED_ALLOW_IPS"
+    given = read(tmp_path, {"forwarded_allow_ips": "::1"}, {"FORWARDED_ALLOW_IPS": text})
+    assert given["forwarded_allow_ips"] == "::1"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "is empty"),
+        ("127.0.0.1,", "has an empty item"),
+        ("proxy", "has 'proxy', which is neither an address nor a network"),
+        ("127.0.0.1 10.0.0.1", "neither an address nor a network"),
+        ("10.0.0.0/33", "has '10.0.0.0/33', which is neither an address nor a network"),
+        ("fe80::1%eth0", "neither an address nor a network"),
+        ("127.0.0.1:80", "neither an address nor a network"),
+        ("10.0.0.1/8", "did you mean 10.0.0.0/8?"),
+        ("fd00::1/8", "did you mean fd00::/8?"),
+    ],
+)
+def test_trusted_peers_that_are_none(tmp_path, text, words):
+    line = error(tmp_path, {"forwarded_allow_ips": text})
+    assert line.startswith(f"--forwarded-allow-ips: {text!r} ")
+    assert words in line
+    assert "allowed: addresses or CIDR networks with commas between them, or * for all" in line
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
         ("8000", "did you mean :8000"),

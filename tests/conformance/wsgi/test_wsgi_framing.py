@@ -124,7 +124,7 @@ def test_date_is_added(site: Site, app: str) -> None:
 def test_nothing_else_is_added(site: Site, app: str, framing: list[str]) -> None:
     """What a body is, how long it may be kept and the like is the application's to say."""
     names = {name for name, _ in site.get(f"framing.{app}").headers}
-    assert names - {"Content-Type"} == {"Date", "Server", *framing}
+    assert names - {"Content-Type"} == {"Date", "Server", "X-Request-ID", *framing}
 
 
 @pytest.mark.parametrize("app", ["long_list", "long_generated", "long_zero"])

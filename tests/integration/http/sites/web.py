@@ -110,6 +110,20 @@ def own_server(environ):
     return [b"mine"]
 
 
+def request_id(environ):
+    return [environ["HTTP_X_REQUEST_ID"].encode()]
+
+
+def own_id(environ):
+    """Sets the header that is otherwise the server's."""
+    return [environ["HTTP_X_REQUEST_ID"].encode()]
+
+
+def short(environ):
+    """Less than is announced below."""
+    return [b"short"]
+
+
 def fails(environ):
     raise LookupError("of the site")
 
@@ -124,8 +138,16 @@ PATHS = {
     "/digest": digest, "/size": size, "/stream": stream, "/held-stream": held_stream,
     "/burst-then-hold": burst_then_hold, "/endless": endless,
     "/addresses": addresses, "/flags": flags, "/own-server": own_server,
+    "/request-id": request_id, "/own-id": own_id, "/short": short,
     "/fails": fails, "/fails-later": fails_later,
 }  # fmt: skip
+
+
+OWN = {
+    own_server: [("Server", "mine"), ("Date", "Sun, 06 Nov 1994 08:49:37 GMT")],
+    own_id: [("x-request-ID", "mine")],
+    short: [("Content-Length", "10")],
+}
 
 
 def application(environ, start_response):
@@ -134,6 +156,5 @@ def application(environ, start_response):
         start_response("404 Not Found", [TEXT])
         return [b"not here"]
     body = found(environ)
-    own = [("Server", "mine"), ("Date", "Sun, 06 Nov 1994 08:49:37 GMT")]
-    start_response("200 OK", [TEXT, *(own if found is own_server else [])])
+    start_response("200 OK", [TEXT, *OWN.get(found, [])])
     return body
