@@ -143,9 +143,10 @@ def test_children_do_not_outlive_a_killed_supervisor(server: Make, gate: Gate) -
         visitor.wait_gone()
         eventually(lambda: all(map(is_gone, pids.children)), "the children are gone")
         eventually(lambda: is_free(running.port), "the port is free")
-        assert running.stop(None).code == -signal.SIGKILL
         # They may have had the time to say so.
+        assert running.log.join()
         running.log.drop(lambda record: record.get("code") == "CORRAL-201")
+        assert running.stop(None).code == -signal.SIGKILL
 
 
 def test_children_of_a_supervisor_killed_while_they_boot(
