@@ -69,6 +69,8 @@ struct TaskLimits {
   Milliseconds finish_delay_max_ms = 5;   // a finish waits this long for company
   Milliseconds poll_interval_ms = 1'000;  // upper bound for noticing rows written by other programs
   Milliseconds node_lease_ms = 15'000;    // a silent node counts as dead after this
+  Milliseconds prune_interval_ms = 10'000;  // while there is little to prune
+  int prune_batch_max = 500;                // jobs deleted in one statement
 };
 
 // What a client or the load can exceed on the web side.

@@ -167,6 +167,15 @@ Result<int> StoreCall::beat() {
   return static_cast<int>(*rescued);
 }
 
+Result<int> StoreCall::prune(int limit) {
+  interp::Attached attached(*thread_);
+  Ref batch = Ref::steal(PyLong_FromLong(limit));
+  if (!batch) return take_error(attached, "prune");
+  Result<long> pruned = call_number(attached, "prune", batch.get());
+  if (!pruned) return pruned.error();
+  return static_cast<int>(*pruned);
+}
+
 Result<bool> StoreCall::changed() {
   interp::Attached attached(*thread_);
   Result<long> changed = call_number(attached, "changed", nullptr);

@@ -33,6 +33,7 @@ class StoreCall final : public tasks::Store {
   Result<int> finish(std::span<const tasks::Outcome> outcomes) override;
   Result<void> release(std::span<const tasks::Job> jobs) override;
   Result<int> beat() override;
+  Result<int> prune(int limit) override;
   Result<bool> changed() override;
   void close() override;
 

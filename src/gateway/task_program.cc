@@ -38,11 +38,13 @@ tasks::Outcome TaskProgram::run_job(interp::Attached& attached, const tasks::Job
   tasks::Outcome outcome{job.id, job.lease, tasks::JobStatus::failed, {}};
   Ref result = Ref::steal(PyObject_CallFunction(run_.get(), "y#", job.payload.data(),
                                                 static_cast<Py_ssize_t>(job.payload.size())));
-  int successful = 0;
+  int status = 0;  // runner.py: 0 failed, 1 successful, 2 to be run again
   const char* bytes = nullptr;
   Py_ssize_t size = 0;
-  if (result && PyArg_ParseTuple(result.get(), "py#:run", &successful, &bytes, &size)) {
-    outcome.status = successful ? tasks::JobStatus::successful : tasks::JobStatus::failed;
+  if (result && PyArg_ParseTuple(result.get(), "iy#:run", &status, &bytes, &size)) {
+    outcome.status = status == 1   ? tasks::JobStatus::successful
+                     : status == 2 ? tasks::JobStatus::retry
+                                   : tasks::JobStatus::failed;
     outcome.result.assign(bytes, static_cast<std::size_t>(size));
     return outcome;
   }

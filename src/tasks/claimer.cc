@@ -38,6 +38,7 @@ void Claimer::beaten(int rescued) {
 
 bool Claimer::settle(const Outcome& outcome, Milliseconds now_ms) {
   if (held_.erase(Key{outcome.id, outcome.lease}) == 0) return false;
+  if (outcome.status == JobStatus::retry) asked_.store(true);  // its row is READY once written
   pace_.note(now_ms);
   moved_at_ms_ = now_ms;
   if (alone_) known_at_ms_ = now_ms;  // the patience with the next suspect begins

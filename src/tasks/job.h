@@ -16,13 +16,14 @@ struct Job {
   std::string payload;  // JSON for the runner
 };
 
-enum class JobStatus : std::uint8_t { successful, failed };
+// retry: the attempt failed and the job is READY again, from a moment on that the result tells.
+enum class JobStatus : std::uint8_t { successful, failed, retry };
 
 struct Outcome {
   std::string id;
   std::int64_t lease = 0;
   JobStatus status = JobStatus::failed;
-  std::string result;  // JSON of what the store writes: return value, error, times
+  std::string result;  // JSON of what the store writes (records.is_outcome): value, errors, times
 };
 
 }  // namespace corral::tasks

@@ -28,6 +28,7 @@ namespace {
 constexpr Milliseconds kPauseMinMs = 100;
 constexpr Milliseconds kPauseMaxMs = 5'000;
 constexpr int kBeatsPerLease = 3;
+constexpr Milliseconds kPruneAgainMs = 100;  // after a full batch; other calls go in between
 
 enum class Life { fresh, booting, running, draining, stopped };
 
@@ -103,6 +104,8 @@ struct Keeper::Impl {
   bool reopen(Milliseconds now_ms);
   bool beat(Milliseconds now_ms);
   bool write_outcomes(Milliseconds now_ms);
+  Milliseconds prune_due_at(Milliseconds now_ms) const;
+  bool prune(Milliseconds now_ms);
   bool is_settled() const;
   void stop();
   void report_rescued(int rescued);
@@ -125,6 +128,7 @@ struct Keeper::Impl {
   Life life = Life::fresh;
   Outage outage;
   Milliseconds beat_at_ms = 0;
+  Milliseconds prune_at_ms = 0;
 
   // start() and drain() meet the thread here.
   std::mutex mutex;
@@ -214,6 +218,7 @@ bool Keeper::Impl::boot() {
   if (opened) {
     claimer.opened(now_ms);
     beat_at_ms = now_ms + options.limits.node_lease_ms / kBeatsPerLease;
+    prune_at_ms = now_ms + options.limits.prune_interval_ms;
     report_rescued(*opened);
     enter(Life::running);
   } else {
@@ -260,7 +265,7 @@ bool Keeper::Impl::do_work(Milliseconds now_ms) {
     return fail("release", released.error(), now_ms);
   if (life != Life::running) return true;
   if (auto claimed = claimer.work(now_ms); !claimed) return fail("claim", claimed.error(), now_ms);
-  return true;
+  return prune(now_ms);
 }
 
 bool Keeper::Impl::reopen(Milliseconds now_ms) {
@@ -298,6 +303,22 @@ bool Keeper::Impl::write_outcomes(Milliseconds now_ms) {
         {{"jobs", late}});
   }
   return flushed ? true : fail("finish", flushed.error(), now_ms);
+}
+
+// Never while there is anything else to ask the store.
+Milliseconds Keeper::Impl::prune_due_at(Milliseconds now_ms) const {
+  const bool is_busy =
+      claimer.work_at(now_ms) <= now_ms || finisher.due_at(now_ms, claimer.is_hungry()) <= now_ms;
+  return is_busy ? kNever : prune_at_ms;
+}
+
+bool Keeper::Impl::prune(Milliseconds now_ms) {
+  if (now_ms < prune_due_at(now_ms)) return true;
+  auto pruned = store.prune(options.limits.prune_batch_max);
+  if (!pruned) return fail("prune", pruned.error(), now_ms);
+  const bool is_full = *pruned >= options.limits.prune_batch_max;
+  prune_at_ms = monotonic_ms() + (is_full ? kPruneAgainMs : options.limits.prune_interval_ms);
+  return true;
 }
 
 void Keeper::Impl::begin_drain() {
@@ -378,7 +399,9 @@ Milliseconds Keeper::Impl::wake_at(Milliseconds now_ms) const {
   if (outage.is_on()) return std::min(at_ms, outage.retry_at_ms());
   at_ms = std::min(at_ms, beat_at_ms);
   at_ms = std::min(at_ms, finisher.due_at(now_ms, claimer.is_hungry()));
-  if (life == Life::running) at_ms = std::min(at_ms, claimer.work_at(now_ms));
+  if (life == Life::running) {
+    at_ms = std::min({at_ms, claimer.work_at(now_ms), prune_due_at(now_ms)});
+  }
   return at_ms;
 }
 

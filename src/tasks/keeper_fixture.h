@@ -27,7 +27,7 @@ namespace corral::tasks {
 constexpr auto kWaitMax = std::chrono::seconds(60);  // generous: a test that needs it has failed
 constexpr Milliseconds kForEver = 3'600'000;
 
-enum class Call { open, claim, claim_suspect, finish, release, beat, changed, close };
+enum class Call { open, claim, claim_suspect, finish, release, beat, prune, changed, close };
 
 // Forwards to another store; fails, blocks and counts on demand, and checks the bound on claims.
 class FaultyStore : public Store {
@@ -48,7 +48,7 @@ class FaultyStore : public Store {
   }
   void fail_all() {
     for (Call call : {Call::open, Call::claim, Call::claim_suspect, Call::finish, Call::release,
-                      Call::beat, Call::changed})
+                      Call::beat, Call::prune, Call::changed})
       fail(call);
   }
   void heal() {
@@ -117,6 +117,9 @@ class FaultyStore : public Store {
   }
   Result<int> beat() override {
     return pass<Result<int>>(Call::beat, [&] { return inner_.beat(); });
+  }
+  Result<int> prune(int limit) override {
+    return pass<Result<int>>(Call::prune, [&] { return inner_.prune(limit); });
   }
   Result<bool> changed() override {
     return pass<Result<bool>>(Call::changed, [&] { return inner_.changed(); });

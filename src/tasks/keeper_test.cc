@@ -234,6 +234,31 @@ TEST(Keeper, AJobTakenByAnotherNodeMeanwhileIsNotFinishedTwice) {
   EXPECT_EQ(node.log.count("CORRAL-502"), 1) << node.log.text();
 }
 
+TEST(Keeper, AJobToBeRetriedRunsAgainWithoutAWake) {
+  MemoryDatabase database;
+  std::atomic<int> runs{0};
+  Node node(database, Node::plain(1), [&](const Job&) {
+    return runs.fetch_add(1) < 2 ? JobStatus::retry : JobStatus::successful;
+  });
+  const std::string id = database.enqueue({.payload = "x"});
+  node.start();
+  EXPECT_TRUE(
+      node.store.wait_until([&] { return database.find(id)->status == RowStatus::successful; }));
+  node.stop();
+  EXPECT_EQ(runs.load(), 3);
+  EXPECT_EQ(database.find(id)->attempts, 3);
+}
+
+TEST(Keeper, PrunesAgainAndAgainWhileIdle) {
+  MemoryDatabase database;
+  auto options = Node::plain(1);
+  options.limits.prune_interval_ms = 1;
+  Node node(database, options, succeed);
+  node.start();
+  EXPECT_TRUE(node.store.wait_for_calls(Call::prune, 3));
+  node.stop();
+}
+
 TEST(Keeper, WakeIsHarmlessBeforeStartAndAfterDrain) {
   MemoryDatabase database;
   Node node(database, Node::plain(1), succeed);

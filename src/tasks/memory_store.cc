@@ -1,8 +1,25 @@
 #include "tasks/memory_store.h"
 
 #include <algorithm>
+#include <charconv>
+#include <string_view>
 
 namespace corral::tasks {
+namespace {
+
+// The number behind `"name":` in an outcome, if there is one.
+std::optional<std::int64_t> find_number(std::string_view json, std::string_view name) {
+  const std::size_t at = json.find(name);
+  if (at == std::string_view::npos) return std::nullopt;
+  const std::size_t digits = json.find_first_not_of("\": ", at + name.size());
+  std::int64_t number = 0;
+  if (digits == std::string_view::npos) return std::nullopt;
+  const auto parsed = std::from_chars(json.data() + digits, json.data() + json.size(), number);
+  if (parsed.ec != std::errc{}) return std::nullopt;
+  return number;
+}
+
+}  // namespace
 
 std::string MemoryDatabase::enqueue(NewJob job) {
   std::lock_guard lock(mutex_);
@@ -13,6 +30,7 @@ std::string MemoryDatabase::enqueue(NewJob job) {
   row.queue = std::move(job.queue);
   row.payload = std::move(job.payload);
   row.priority = job.priority;
+  row.at_most_once = job.at_most_once;
   row.run_after_ms = job.delay_ms > 0 ? clock_() + job.delay_ms : 0;
   const std::string id = row.id;
   Row& kept = rows_.emplace(id, std::move(row)).first->second;
@@ -74,7 +92,7 @@ int MemoryDatabase::rescue() {
     if (row.status != RowStatus::running || nodes_.contains(row.node)) continue;
     ++rescued;
     ++row.crashes;
-    if (row.crashes < kCrashesMax) {
+    if (row.crashes < kCrashesMax && !row.at_most_once) {
       put_back(row);
       continue;
     }
@@ -139,13 +157,38 @@ int MemoryDatabase::finish(std::span<const Outcome> outcomes) {
       ++late;
       continue;
     }
-    row->status =
-        outcome.status == JobStatus::successful ? RowStatus::successful : RowStatus::failed;
-    row->result = outcome.result;
-    row->node.clear();
+    end(*row, outcome);
     ++version_;
   }
   return late;
+}
+
+void MemoryDatabase::end(Row& row, const Outcome& outcome) {
+  row.result = outcome.result;
+  row.node.clear();
+  if (outcome.status == JobStatus::retry) {
+    row.status = RowStatus::ready;
+    row.run_after_ms = clock_() + find_number(outcome.result, "\"retry_in\"").value_or(0) / 1000;
+    waiting_.emplace(place_of(row), &row);
+    return;
+  }
+  row.status = outcome.status == JobStatus::successful ? RowStatus::successful : RowStatus::failed;
+  const auto retention_s = find_number(outcome.result, "\"retention\"");
+  if (retention_s) row.prune_at_ms = clock_() + *retention_s * 1000;
+}
+
+int MemoryDatabase::prune(int limit) {
+  std::lock_guard lock(mutex_);
+  const Milliseconds now_ms = clock_();
+  int pruned = 0;
+  for (auto next = rows_.begin(); next != rows_.end() && pruned < limit;) {
+    const auto here = next++;
+    if (here->second.prune_at_ms < 0 || here->second.prune_at_ms > now_ms) continue;
+    rows_.erase(here);
+    ++version_;
+    ++pruned;
+  }
+  return pruned;
 }
 
 void MemoryDatabase::release(std::span<const Job> jobs) {
@@ -184,6 +227,8 @@ Result<void> MemoryStore::release(std::span<const Job> jobs) {
 }
 
 Result<int> MemoryStore::beat() { return database_.beat(options_.node, options_.lease_ms); }
+
+Result<int> MemoryStore::prune(int limit) { return database_.prune(limit); }
 
 // Counts this node's own writes too: one claim too many now and then, never one too few.
 Result<bool> MemoryStore::changed() {

@@ -29,6 +29,7 @@ struct NewJob {
   std::string queue = "default";
   int priority = 0;           // higher runs earlier
   Milliseconds delay_ms = 0;  // from now on the database's clock
+  bool at_most_once = false;
 };
 
 struct Row {
@@ -39,11 +40,13 @@ struct Row {
   int priority = 0;
   Milliseconds run_after_ms = 0;
   RowStatus status = RowStatus::ready;
-  std::int64_t lease = 0;  // never goes back
+  std::int64_t lease = 0;     // never goes back
+  bool at_most_once = false;  // an attempt that died with its process is not repeated
   int attempts = 0;
   int crashes = 0;
   std::string node;  // who runs it
   std::string result;
+  Milliseconds prune_at_ms = -1;  // -1: never
 };
 
 class MemoryDatabase {
@@ -64,6 +67,7 @@ class MemoryDatabase {
   int beat(const std::string& node, Milliseconds lease_ms);
   Claim claim(const std::string& node, int limit, Store::Suspects suspects);
   int finish(std::span<const Outcome> outcomes);
+  int prune(int limit);
   void release(std::span<const Job> jobs);
   void leave(const std::string& node);
   std::uint64_t version() const;  // changes with every write
@@ -74,6 +78,7 @@ class MemoryDatabase {
 
   static Place place_of(const Row& row) { return {-row.priority, row.run_after_ms, row.age}; }
   Row* find_running(const std::string& id, std::int64_t lease);
+  void end(Row& row, const Outcome& outcome);
   void put_back(Row& row);
   int rescue();
   void renew(const std::string& node, Milliseconds lease_ms);
@@ -101,6 +106,7 @@ class MemoryStore : public Store {
   Result<int> finish(std::span<const Outcome> outcomes) override;
   Result<void> release(std::span<const Job> jobs) override;
   Result<int> beat() override;
+  Result<int> prune(int limit) override;
   Result<bool> changed() override;
   void close() override;
 

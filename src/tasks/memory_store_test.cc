@@ -12,6 +12,7 @@ class MemoryWorld : public StoreWorld {
   Store& node(int number) override { return nodes_.at(static_cast<std::size_t>(number)); }
   std::string enqueue(NewJob job) override { return database_.enqueue(std::move(job)); }
   Row row(const std::string& id) override { return database_.find(id).value(); }
+  bool exists(const std::string& id) override { return database_.find(id).has_value(); }
   void pass(Milliseconds span_ms) override { now_ms_ += span_ms; }
   void lose_next_claim(int number) override {
     nodes_.at(static_cast<std::size_t>(number)).lose_next_claim_for_test();

@@ -38,7 +38,9 @@ class Store {
   enum class Suspects { none, one };
   virtual Result<Claim> claim(int limit, Suspects suspects) = 0;
 
-  // Writes outcomes whose lease still holds; returns how many were late and changed nothing. An
+  // Writes outcomes whose lease still holds; returns how many were late and changed nothing. One
+  // with JobStatus::retry makes its job READY again, to be run `retry_in` microseconds from now on
+  // the database's clock and not finished; any other ends it, and sets when it may be pruned. An
   // outcome that the database refuses for what is in it is the store's to solve: an Error would be
   // repeated for ever.
   virtual Result<int> finish(std::span<const Outcome> outcomes) = 0;
@@ -50,6 +52,9 @@ class Store {
   // Renews this node's lease, registering it again where others took it for dead, and rescues what
   // dead nodes left. Returns how many were rescued.
   virtual Result<int> beat() = 0;
+
+  // Deletes up to `limit` finished jobs whose retention is over; returns how many.
+  virtual Result<int> prune(int limit) = 0;
 
   // True when rows may have changed since the last claim without a wake (written by another
   // program). Cheap.

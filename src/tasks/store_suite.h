@@ -29,6 +29,7 @@ class StoreWorld {
   virtual Store& node(int number) = 0;          // 0 or 1; not opened
   virtual std::string enqueue(NewJob job) = 0;  // by a program that is neither node; returns the id
   virtual Row row(const std::string& id) = 0;
+  virtual bool exists(const std::string& id) = 0;
   virtual void pass(Milliseconds span_ms) = 0;  // on the database's clock
   virtual void lose_next_claim(
       int number) = 0;  // that node's next claim() is carried out, but returns an Error
@@ -145,6 +146,60 @@ TEST_P(StoreSuite, ARepeatedFinishIsLateAndHarmless) {
   EXPECT_EQ(row(jobs[0].id).status, RowStatus::successful);
 }
 
+TEST_P(StoreSuite, AJobToBeRetriedIsReadyAgainWhenItsTimeHasCome) {
+  const auto id = enqueue(1).at(0);
+  const auto jobs = claim(store(), 1);
+  const std::string result = R"({"began": 1, "ended": 2, "retry_in": 60000000})";
+  EXPECT_EQ(finish(store(), {{id, jobs.at(0).lease, JobStatus::retry, result}}), 0);
+  EXPECT_EQ(row(id).status, RowStatus::ready);
+  EXPECT_EQ(row(id).attempts, 1);
+  auto early = store().claim(1, Store::Suspects::none);
+  ASSERT_TRUE(early);
+  EXPECT_TRUE(early->jobs.empty());
+  EXPECT_GT(early->next_due_ms, 30'000);
+  EXPECT_LE(early->next_due_ms, 60'000);
+  EXPECT_EQ(finish(store(), {outcome_of(jobs[0])}), 1) << "its attempt is over";
+  world_->pass(60'001);
+  const auto again = claim(store(), 1);
+  ASSERT_EQ(again.size(), 1u);
+  EXPECT_GT(again[0].lease, jobs[0].lease);
+  EXPECT_EQ(finish(store(), {outcome_of(again[0])}), 0);
+  EXPECT_EQ(row(id).status, RowStatus::successful);
+  EXPECT_EQ(row(id).attempts, 2);
+}
+
+TEST_P(StoreSuite, AJobToBeRetriedAtOnceIsDueAtOnce) {
+  const auto id = enqueue(1).at(0);
+  const auto jobs = claim(store(), 1);
+  const std::string result = R"({"began": 1, "ended": 2, "retry_in": 0})";
+  EXPECT_EQ(finish(store(), {{id, jobs.at(0).lease, JobStatus::retry, result}}), 0);
+  EXPECT_EQ(claim(store(), 1).size(), 1u);
+}
+
+TEST_P(StoreSuite, PruneDeletesFinishedJobsWhoseRetentionIsOver) {
+  const auto ids = enqueue(5);
+  const auto jobs = claim(store(), 4);
+  ASSERT_EQ(jobs.size(), 4u);
+  const auto result = [](const char* retention) {
+    return std::string(R"({"began": 1, "ended": 2, "return_value": "1", "retention": )") +
+           retention + "}";
+  };
+  EXPECT_EQ(finish(store(), {{ids[0], jobs[0].lease, JobStatus::successful, result("60")},
+                             {ids[1], jobs[1].lease, JobStatus::failed, result("60")},
+                             {ids[2], jobs[2].lease, JobStatus::successful, result("null")}}),
+            0);
+  EXPECT_EQ(*store().prune(10), 0);
+  world_->pass(60'001);
+  EXPECT_EQ(*store().prune(1), 1) << "no more than asked";
+  EXPECT_EQ(*store().prune(10), 1);
+  EXPECT_EQ(*store().prune(10), 0);
+  EXPECT_FALSE(world_->exists(ids[0]));
+  EXPECT_FALSE(world_->exists(ids[1]));
+  EXPECT_TRUE(world_->exists(ids[2])) << "kept for ever";
+  EXPECT_EQ(row(ids[3]).status, RowStatus::running);
+  EXPECT_EQ(row(ids[4]).status, RowStatus::ready);
+}
+
 TEST_P(StoreSuite, ReleaseGivesBackAsIfNeverClaimed) {
   enqueue(1);
   const auto jobs = claim(store(), 1);
@@ -256,6 +311,19 @@ TEST_P(StoreSuite, TooManyCrashesFailTheJob) {
   EXPECT_EQ(row(id).status, RowStatus::failed);
   EXPECT_EQ(row(id).crashes, 2);
   EXPECT_NE(row(id).result.find("WorkerCrashed"), std::string::npos) << row(id).result;
+}
+
+TEST_P(StoreSuite, AJobThatRunsAtMostOnceFailsWithItsFirstCrash) {
+  const auto id = world_->enqueue({.payload = "once", .at_most_once = true});
+  const auto released = claim(store(), 1);
+  ASSERT_TRUE(store().release(released)) << "not begun: that is no attempt";
+  ASSERT_EQ(claim(store(), 1).size(), 1u);
+  world_->pass(kWorldLeaseMs + 1);
+  EXPECT_EQ(*other().open(), 1);
+  EXPECT_EQ(row(id).status, RowStatus::failed);
+  EXPECT_NE(row(id).result.find("WorkerCrashed"), std::string::npos) << row(id).result;
+  EXPECT_TRUE(claim(other(), 1, Store::Suspects::one).empty());
+  other().close();
 }
 
 TEST_P(StoreSuite, CloseLeavesNothingRunningBehind) {

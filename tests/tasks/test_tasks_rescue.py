@@ -108,6 +108,26 @@ def test_a_job_that_kills_again_and_again_fails(alias: str) -> None:
     store.close()
 
 
+def test_a_job_that_runs_at_most_once_fails_with_its_first_crash(alias: str) -> None:
+    key = enqueue(alias, tasks.add, 1)
+    Job.objects.using(alias).update(at_most_once=True)
+    store = new_store(alias)
+    store.open()
+    (job,), _ = store.claim(1, False)
+    store.release([job[:2]])
+    assert (row(alias, key).status, row(alias, key).crashes) == ("READY", 0)
+    assert len(store.claim(1, False)[0]) == 1
+    Job.objects.using(alias).update(node=uuid.uuid4())
+    assert store.beat() == 1
+    stored = row(alias, key)
+    assert (stored.status, stored.crashes) == ("FAILED", 1)
+    (error,) = stored.errors
+    assert error["exception_class_path"] == "corral.exceptions.WorkerCrashed"
+    assert "at most once" in error["message"]
+    assert stored.prune_at - stored.finished_at == timedelta(days=30)
+    store.close()
+
+
 def test_by_default_the_second_crash_fails_a_job(alias: str) -> None:
     key = enqueue(alias, tasks.add, 1)
     store = new_store(alias)

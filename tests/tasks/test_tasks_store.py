@@ -200,6 +200,68 @@ def test_finish_writes_the_outcome(alias: str, make: Make) -> None:
     assert row(alias, good).node is None
 
 
+def test_a_retry_makes_the_job_ready_again_later(alias: str, make: Make) -> None:
+    key = enqueue(alias, tasks.add, 1)
+    store = make()
+    (job,), _ = store.claim(1, False)
+    entry = {"exception_class_path": "builtins.OSError", "message": "m", "traceback": "t"}
+    before = row(alias, key)
+    again = outcome(job, error=entry, retry_in=60_000_000, retention=5)
+    assert store.finish([again]) == 0
+    stored = row(alias, key)
+    assert (stored.status, stored.node, stored.finished_at) == ("READY", None, None)
+    assert stored.prune_at is None and stored.errors == [entry] and stored.lease == 1
+    assert stored.run_after == stored.due_at
+    wait = stored.due_at - before.last_attempted_at
+    assert timedelta(seconds=60) <= wait < timedelta(seconds=120)
+    assert stored.worker_ids == ["the worker"] and stored.started_at is not None
+    jobs, wait_ms = store.claim(1, False)
+    assert jobs == [] and 10_000 < wait_ms <= 60_000
+    assert store.finish([outcome(job, "late")]) == 1
+    Job.objects.using(alias).update(due_at=before.enqueued_at)
+    (second,), _ = store.claim(1, False)
+    assert json.loads(second[4])["errors"] == [entry]
+    assert store.finish([outcome(second, 5)]) == 0
+    stored = row(alias, key)
+    assert stored.status == "SUCCESSFUL" and stored.errors == [entry]
+    assert stored.started_at < stored.last_attempted_at <= stored.finished_at
+    assert len(stored.worker_ids) == 2
+
+
+def test_outcomes_of_every_kind_in_one_batch(alias: str, make: Make) -> None:
+    keys = [enqueue(alias, tasks.add, n) for n in range(4)]
+    store = make()
+    jobs, _ = store.claim(9, False)
+    entry = {"exception_class_path": "builtins.OSError", "message": "m", "traceback": "t"}
+    done = [
+        outcome(jobs[0], 1, retention=3600),
+        outcome(jobs[1], error=entry, retention=None),
+        outcome(jobs[2], error=entry, retry_in=0),
+        outcome(jobs[3], 4),
+    ]
+    assert store.finish(done) == 0
+    rows = [row(alias, key) for key in keys]
+    assert [r.status for r in rows] == ["SUCCESSFUL", "FAILED", "READY", "SUCCESSFUL"]
+    assert rows[0].prune_at - rows[0].finished_at == timedelta(hours=1)
+    assert [r.prune_at for r in rows[1:3]] == [None, None]
+    assert rows[3].prune_at is not None, "what says nothing has the backend's default"
+    assert [r.run_after is None for r in rows] == [True, True, False, True]
+    assert ids(store.claim(9, False)[0]) == [keys[2]]
+
+
+def test_prune_deletes_what_is_over_and_nothing_else(alias: str, make: Make) -> None:
+    keys = [enqueue(alias, tasks.add, n) for n in range(6)]
+    store = make()
+    jobs, _ = store.claim(5, False)
+    retentions = (0, 0, 0, 3600, None)
+    store.finish([outcome(j, 1, retention=r) for j, r in zip(jobs, retentions, strict=True)])
+    assert store.prune(2) == 2
+    assert store.prune(2) == 1
+    assert store.prune(2) == 0
+    left = {str(key) for key in Job.objects.using(alias).values_list("pk", flat=True)}
+    assert left == set(keys[3:])
+
+
 def test_finish_keeps_the_first_start(alias: str, make: Make) -> None:
     key = enqueue(alias, tasks.add, 1)
     long_ago = datetime(2020, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""An index over the rows of one status only."""
+"""An index over some of the rows only: those of one status, or narrower."""
 
 from __future__ import annotations
 
@@ -12,21 +12,28 @@ class StatusIndex(models.Index):
     """`fields` of the rows whose status is `status`, narrowed by `where` (further conditions).
 
     Where the database has partial indexes, finished jobs, nearly all rows of an old table, are not
-    in it. Elsewhere (MySQL, MariaDB) it is a full index with the status in front.
+    in it. Elsewhere (MySQL, MariaDB) it is a full index with the status, if any, in front.
     """
 
     def __init__(
-        self, *, fields: list[str], name: str, status: str, where: dict[str, Any] | None = None
+        self,
+        *,
+        fields: list[str],
+        name: str,
+        status: str | None = None,
+        where: dict[str, Any] | None = None,
     ) -> None:
         self.status = status
         self.where = where or {}
-        condition = models.Q(status=status, **self.where)
+        first = {"status": status} if status else {}
+        condition = models.Q(**first, **self.where)
         super().__init__(fields=fields, name=name, condition=condition)
 
     def create_sql(self, model: Any, schema_editor: Any, using: str = "", **kwargs: Any) -> Any:
         if schema_editor.connection.features.supports_partial_indexes:
             return super().create_sql(model, schema_editor, using, **kwargs)
-        full = models.Index(fields=["status", *self.fields], name=self.name)
+        first = ["status"] if self.status else []
+        full = models.Index(fields=[*first, *self.fields], name=self.name)
         return full.create_sql(model, schema_editor, using, **kwargs)
 
     def check(self, model: Any, connection: Any) -> list[checks.CheckMessage]:
@@ -35,7 +42,9 @@ class StatusIndex(models.Index):
 
     def deconstruct(self) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
         path, _, _ = super().deconstruct()
-        kwargs: dict[str, Any] = {"fields": self.fields, "name": self.name, "status": self.status}
+        kwargs: dict[str, Any] = {"fields": self.fields, "name": self.name}
+        if self.status:
+            kwargs["status"] = self.status
         if self.where:
             kwargs["where"] = self.where
         return path, (), kwargs

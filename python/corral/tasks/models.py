@@ -33,6 +33,11 @@ class Job(models.Model):
         max_length=10, choices=TaskResultStatus.choices, default=TaskResultStatus.READY
     )
 
+    # What the enqueuer asked for, beyond what the task's code says: `policy.stored`.
+    options = JSONTextField(default=dict)
+    # Here for the rescuer, which has not the code: an attempt whose process died is not repeated.
+    at_most_once = models.BooleanField(default=False)
+
     run_after = models.DateTimeField(null=True)
     enqueued_at = models.DateTimeField()
     # run_after, else enqueued_at: one column to order by, so that a deferred job that became due
@@ -42,6 +47,7 @@ class Job(models.Model):
     started_at = models.DateTimeField("first started at", null=True)
     last_attempted_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
+    prune_at = models.DateTimeField(null=True)  # finished_at + retention; NULL keeps the row
 
     return_value = JSONTextField(null=True)
     errors = JSONTextField(default=list)  # records.error_entry, one a failed attempt, oldest first
@@ -68,6 +74,9 @@ class Job(models.Model):
                 fields=["queue_name", "due_at"],
             ),
             StatusIndex(name="corral_job_running", status="RUNNING", fields=["node"]),
+            StatusIndex(
+                name="corral_job_prune", where={"prune_at__isnull": False}, fields=["prune_at"]
+            ),
         )
         constraints = (
             models.CheckConstraint(

@@ -2,3 +2,4 @@
 
 NAME_CHARS_MAX = 128  # queue and backend names
 MAX_CRASHES_DEFAULT = 2  # a job fails when its process has died so many times under it
+FAILED_RETENTION_DEFAULT_S = 30 * 86_400

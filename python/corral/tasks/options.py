@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .names import MAX_CRASHES_DEFAULT
+from .names import FAILED_RETENTION_DEFAULT_S, MAX_CRASHES_DEFAULT
 
 MAX_CRASHES_RANGE = range(1, 101)
 
@@ -22,6 +22,7 @@ class Options:
 
     database: str | None = None
     max_crashes: int = MAX_CRASHES_DEFAULT
+    failed_retention: float | None = FAILED_RETENTION_DEFAULT_S
 
 
 def problems(given: dict[str, Any], databases: list[str]) -> Iterator[str]:

@@ -66,7 +66,14 @@ def _trace(error: BaseException, hidden_files: Container[str]) -> str:
 
 
 def is_outcome(record: Any) -> bool:
-    """True when `record`, a parsed result, is what `runner` makes."""
+    """True when `record`, a parsed result, is what `runner` makes.
+
+    `began`, `ended`: nanoseconds of time.monotonic_ns(). `return_value`, `errors`, `worker_ids`:
+    texts of the columns; `error`: an entry to add to the row's errors instead.
+    `retry_in`: microseconds (>= 0) after which the job may run again; then it is READY and nothing
+    is final. `retention`: seconds after `ended` when the row may be pruned, null for never; absent,
+    the backend's default for failed jobs.
+    """
     return (
         isinstance(record, dict)
         and isinstance(record.get("began"), int)

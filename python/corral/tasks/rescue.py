@@ -21,7 +21,8 @@ _BATCH = 500
 # One statement, one snapshot: a node registers before it claims, so a job it holds is never seen
 # without it.
 _ORPHANS = (
-    "SELECT id, lease, crashes, backend_name, errors FROM corral_job WHERE status = 'RUNNING' "
+    "SELECT id, lease, crashes, backend_name, at_most_once, errors FROM corral_job "
+    "WHERE status = 'RUNNING' "
     "AND (node IS NULL OR (node <> %(incarnation)s AND NOT EXISTS (SELECT 1 FROM corral_node "
     "WHERE incarnation = corral_job.node AND expires_at > {now}))) ORDER BY id LIMIT %(batch)s"
 )
@@ -63,7 +64,7 @@ def rescue(store: Store, cursor: Any) -> int:
 
 
 def _take_back(store: Store, cursor: Any, orphan: tuple[Any, ...]) -> int:
-    key, lease, crashes, backend_name, errors = orphan
+    key, lease, crashes, backend_name, at_most_once, errors = orphan
     dialect = store.dialect
     crashes += 1
     changes = "status = 'READY'"
@@ -73,19 +74,31 @@ def _take_back(store: Store, cursor: Any, orphan: tuple[Any, ...]) -> int:
         "lease": lease,
         "crashes": crashes,
     }
-    if crashes >= store.max_crashes(backend_name):
-        entry = records.plain_error(
-            records.WORKER_CRASHED,
-            f"the process ended while it ran this job, {crashes} times in all",
-        )
+    if at_most_once or crashes >= store.max_crashes(backend_name):
+        entry = records.plain_error(records.WORKER_CRASHED, _reason(crashes, bool(at_most_once)))
         values["errors"] = records.dumps([*records.loads(errors), entry])
-        changes = f"status = 'FAILED', finished_at = {dialect.now()}, errors = %(errors)s"
+        retention = store.failed_retention(backend_name)
+        prune = None if retention is None else int(retention * 1_000_000)
+        values |= dialect.clock(prune=prune)
+        changes = (
+            f"status = 'FAILED', finished_at = {dialect.now()}, errors = %(errors)s, "
+            f"prune_at = {dialect.shifted('prune')}"
+        )
     cursor.execute(
         f"UPDATE corral_job SET {changes}, crashes = %(crashes)s, lease = lease + 1, node = NULL "
         "WHERE id = %(id)s AND lease = %(lease)s AND status = 'RUNNING'",
         values,
     )
     return cursor.rowcount
+
+
+def _reason(crashes: int, at_most_once: bool) -> str:
+    if at_most_once:
+        return (
+            "the process ended while it held this job, which runs at most once: "
+            "whether it had begun is not known"
+        )
+    return f"the process ended while it ran this job, {crashes} times in all"
 
 
 def _forget_dead_nodes(cursor: Any, dialect: Dialect, own: dict[str, str]) -> None:

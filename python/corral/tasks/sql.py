@@ -37,19 +37,23 @@ class Claimed(NamedTuple):
     kwargs: str
     errors: str
     worker_ids: str
+    options: str
 
 
 class Finished(NamedTuple):
     """What finish() writes. None leaves `errors` and `worker_ids` as they are.
 
-    `began` and `ended` are microseconds from now, so negative.
+    Times are microseconds from now. A job to be run again, READY, has `retry` and no `ended`;
+    `prune` is None for a row that is kept.
     """
 
     id: str
     lease: int
     status: str
     began: int
-    ended: int
+    ended: int | None
+    retry: int | None
+    prune: int | None
     return_value: str | None
     errors: str | None
     worker_ids: str | None
@@ -69,6 +73,7 @@ class Dialect:
     begin = "BEGIN"
     columns = ", ".join(Claimed._fields)
     peeks_always = False  # look before taking a write lock
+    skip_locked = ""  # another node prunes these
     row_bytes_max = 256 * 1024 * 1024
     batch_bytes_max = 64 * 1024 * 1024
 
@@ -98,8 +103,11 @@ class Dialect:
         """SQL for the present plus the parameter `name`, given through `clock()`."""
         raise NotImplementedError
 
-    def clock(self, **microseconds: int) -> dict[str, Any]:
-        """The parameters for `now()` and for each `shifted()`, in microseconds from now."""
+    def clock(self, **microseconds: int | None) -> dict[str, Any]:
+        """The parameters for `now()` and for each `shifted()`, in microseconds from now.
+
+        None makes a NULL.
+        """
         return dict(microseconds)
 
     def time(self, value: Any) -> str | None:
@@ -177,24 +185,44 @@ class Dialect:
 
     def finish(self, cursor: Any, rows: Sequence[Finished]) -> int:
         """Write outcomes whose lease holds; returns how many did."""
-        began, ended = self.shifted("began"), self.shifted("ended")
+        began, ended, retry, prune = map(self.shifted, ("began", "ended", "retry", "prune"))
         cursor.executemany(
             # MySQL assigns from left to right: started_at must look at last_attempted_at before it
             # changes.
             "UPDATE corral_job SET status = %(status)s, "
             f"started_at = CASE WHEN started_at = last_attempted_at THEN {began} "
             f"ELSE started_at END, last_attempted_at = {began}, finished_at = {ended}, "
+            f"run_after = coalesce({retry}, run_after), due_at = coalesce({retry}, due_at), "
+            f"prune_at = {prune}, "
             "return_value = %(return_value)s, errors = coalesce(%(errors)s, errors), "
             "worker_ids = coalesce(%(worker_ids)s, worker_ids), node = NULL "
             "WHERE id = %(id)s AND lease = %(lease)s AND status = 'RUNNING'",
             [
                 {
                     **row._asdict(),
-                    **self.clock(began=row.began, ended=row.ended),
+                    **self.clock(
+                        began=row.began, ended=row.ended, retry=row.retry, prune=row.prune
+                    ),
                     "id": self.key(row.id),
                 }
                 for row in rows
             ],
+        )
+        return cursor.rowcount
+
+    # --- prune
+
+    def prune(self, cursor: Any, limit: int) -> int:
+        """Delete up to `limit` rows whose time has come; returns how many."""
+        over = f"prune_at <= {self.now()}"
+        if self.peeks_always:
+            cursor.execute(f"SELECT 1 FROM corral_job WHERE {over} LIMIT 1", self.clock())
+            if cursor.fetchone() is None:
+                return 0
+        cursor.execute(
+            "DELETE FROM corral_job WHERE id IN (SELECT id FROM corral_job "
+            f"WHERE {over} ORDER BY prune_at LIMIT %(limit)s{self.skip_locked})",
+            {**self.clock(), "limit": limit},
         )
         return cursor.rowcount
 
@@ -208,9 +236,12 @@ class SqliteDialect(Dialect):
     def shifted(self, name: str) -> str:
         return f"%({name})s"
 
-    def clock(self, **microseconds: int) -> dict[str, Any]:
+    def clock(self, **microseconds: int | None) -> dict[str, Any]:
         now = datetime.now(stored_zone(self.connection)).replace(tzinfo=None)
-        shifted = {name: str(now + timedelta(0, 0, by)) for name, by in microseconds.items()}
+        shifted = {
+            name: None if by is None else str(now + timedelta(0, 0, by))
+            for name, by in microseconds.items()
+        }
         return {"now": str(now), **shifted}
 
     def data_version(self, cursor: Any) -> int | None:
@@ -241,6 +272,8 @@ class SqliteDialect(Dialect):
 
 class PostgresDialect(Dialect):
     """PostgreSQL: one statement for a batch, claims skip what others hold."""
+
+    skip_locked = " FOR UPDATE SKIP LOCKED"
 
     @property
     def columns(self) -> str:  # type: ignore[override]
@@ -274,7 +307,7 @@ class PostgresDialect(Dialect):
         return [_claimed(self, row) for row in cursor.fetchall()]
 
     def finish(self, cursor: Any, rows: Sequence[Finished]) -> int:
-        types = ("uuid", "bigint", "text", "bigint", "bigint", "text", "text", "text")
+        types = ("uuid", "bigint", "text", *["bigint"] * 4, "text", "text", "text")
         arrays = ", ".join(
             f"%({name})s::{kind}[]" for name, kind in zip(Finished._fields, types, strict=True)
         )
@@ -284,6 +317,9 @@ class PostgresDialect(Dialect):
             f"THEN {self._shifted_column('began')} ELSE started_at END, "
             f"last_attempted_at = {self._shifted_column('began')}, "
             f"finished_at = {self._shifted_column('ended')}, "
+            f"run_after = coalesce({self._shifted_column('retry')}, job.run_after), "
+            f"due_at = coalesce({self._shifted_column('retry')}, job.due_at), "
+            f"prune_at = {self._shifted_column('prune')}, "
             "return_value = done.return_value, errors = coalesce(done.errors, job.errors), "
             "worker_ids = coalesce(done.worker_ids, job.worker_ids), node = NULL "
             f"FROM unnest({arrays}) AS done({', '.join(Finished._fields)}) "
@@ -346,6 +382,15 @@ class MysqlDialect(Dialect):
             },
         )
         return [_claimed(self, _after_claim(row, label)) for row in rows]
+
+    def prune(self, cursor: Any, limit: int) -> int:
+        # No LIMIT in a sub-select of IN here, but in the DELETE itself.
+        cursor.execute(
+            f"DELETE FROM corral_job WHERE prune_at <= {self.now()} "
+            "ORDER BY prune_at LIMIT %(limit)s",
+            {"limit": limit},
+        )
+        return cursor.rowcount
 
 
 DIALECTS: dict[str, type[Dialect]] = {

@@ -74,6 +74,7 @@ class Store:
         self._database: dict[str, Any] = config["database"]
         self._queues: list[str] | None = config["queues"]
         self._max_crashes: dict[str, int] = config["max_crashes"]
+        self._failed_retention: dict[str, float | None] = config["failed_retention"]
         self._incarnation: str = node["incarnation"]
         self._host: str = node["host"]
         self._pid: int = node["pid"]
@@ -245,30 +246,46 @@ class Store:
             # Not from the runner: the engine speaks for an attempt that gave no answer.
             message = bytes(result).decode("utf-8", "replace") or "the attempt gave no answer"
             entry = records.plain_error(records.TASK_EXECUTION_ERROR, message)
-            return Finished(key, lease, "FAILED", 0, 0, None, self._errors_with(key, entry), None)
-        status = "SUCCESSFUL" if successful else "FAILED"
+            record = {"began": (now := time.monotonic_ns()), "ended": now, "error": entry}
+            successful = False
         errors = record.get("errors")
         if (entry := record.get("error")) is not None:
             errors = self._errors_with(key, entry)
         now = time.monotonic_ns()
+        ended = min((record["ended"] - now) // 1000, 0)
+        retry = record.get("retry_in")
+        is_over = retry is None
         return Finished(
             key,
             lease,
-            status,
+            "READY" if not is_over else "SUCCESSFUL" if successful else "FAILED",
             min((record["began"] - now) // 1000, 0),
-            min((record["ended"] - now) // 1000, 0),
+            ended if is_over else None,
+            retry,
+            self._prune_in(key, record, ended) if is_over else None,
             record.get("return_value"),
             errors,
             record.get("worker_ids"),
         )
 
+    def _prune_in(self, key: str, record: dict[str, Any], ended: int) -> int | None:
+        if "retention" in record:
+            retention = record["retention"]
+        else:
+            retention = self.failed_retention(self._column(key, "backend_name") or "")
+        return None if retention is None else ended + int(retention * 1_000_000)
+
     def _errors_with(self, key: str, entry: dict[str, str]) -> str:
+        errors = self._column(key, "errors")
+        return records.dumps([*(records.loads(errors) if errors else []), entry])
+
+    def _column(self, key: str, name: str) -> str | None:
         with self._connection.cursor() as cursor:
             cursor.execute(
-                "SELECT errors FROM corral_job WHERE id = %(id)s", {"id": self._dialect.key(key)}
+                f"SELECT {name} FROM corral_job WHERE id = %(id)s", {"id": self._dialect.key(key)}
             )
             row = cursor.fetchone()
-        return records.dumps([*(records.loads(row[0]) if row else []), entry])
+        return row[0] if row else None
 
     def _batches(self, rows: list[Any]) -> Iterator[list[Any]]:
         """`rows` in pieces the database takes in one statement."""
@@ -306,7 +323,23 @@ class Store:
             records.TASK_EXECUTION_ERROR, f"the outcome could not be stored: {reason}"
         )
         errors = self._errors_with(row.id, entry)
-        return row._replace(status="FAILED", return_value=None, errors=errors, worker_ids=None)
+        prune = self._prune_in(row.id, {}, row.ended or 0)
+        return row._replace(
+            status="FAILED",
+            ended=row.ended or 0,
+            retry=None,
+            prune=prune,
+            return_value=None,
+            errors=errors,
+            worker_ids=None,
+        )
+
+    # --- prune
+
+    def prune(self, limit: int) -> int:
+        """Delete up to `limit` finished jobs whose retention is over; returns how many."""
+        with self._connection.cursor() as cursor:
+            return self._dialect.prune(cursor, limit)
 
     # --- shared with rescue.py
 
@@ -324,6 +357,10 @@ class Store:
     def max_crashes(self, backend_name: str) -> int:
         """After how many deaths of its process a job of this backend fails."""
         return self._max_crashes.get(backend_name, MAX_CRASHES_DEFAULT)
+
+    def failed_retention(self, backend_name: str) -> float | None:
+        """How many seconds a failed job of this backend is kept whose task was not asked."""
+        return self._failed_retention.get(backend_name)
 
     @property
     def dialect(self) -> Any:
@@ -395,7 +432,7 @@ def _payload(row: Any) -> bytes:
         f'"queue":{quoted(row.queue_name)},"priority":{row.priority},"crashes":{row.crashes},'
         f'"run_after":{_time(row.run_after)},"enqueued_at":{_time(row.enqueued_at)},'
         f'"started_at":{_time(row.started_at)},"args":{row.args},"kwargs":{row.kwargs},'
-        f'"errors":{row.errors},"worker_ids":{row.worker_ids}}}'
+        f'"errors":{row.errors},"worker_ids":{row.worker_ids},"options":{row.options}}}'
     ).encode("ascii")
 
 

@@ -206,6 +206,7 @@ def store_config(
         "time_zone": str(settings.TIME_ZONE),
         "queues": queues,
         "max_crashes": {b.alias: b.parsed_options.max_crashes for b in backends},
+        "failed_retention": {b.alias: b.parsed_options.failed_retention for b in backends},
     }
 
 

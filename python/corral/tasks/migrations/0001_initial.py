@@ -61,12 +61,15 @@ class Migration(migrations.Migration):
                         max_length=10,
                     ),
                 ),
+                ("options", corral.tasks.fields.JSONTextField(default=dict)),
+                ("at_most_once", models.BooleanField(default=False)),
                 ("run_after", models.DateTimeField(null=True)),
                 ("enqueued_at", models.DateTimeField()),
                 ("due_at", models.DateTimeField()),
                 ("started_at", models.DateTimeField(null=True, verbose_name="first started at")),
                 ("last_attempted_at", models.DateTimeField(null=True)),
                 ("finished_at", models.DateTimeField(null=True)),
+                ("prune_at", models.DateTimeField(null=True)),
                 ("return_value", corral.tasks.fields.JSONTextField(null=True)),
                 ("errors", corral.tasks.fields.JSONTextField(default=list)),
                 ("worker_ids", corral.tasks.fields.JSONTextField(default=list)),
@@ -91,6 +94,11 @@ class Migration(migrations.Migration):
                     ),
                     corral.tasks.indexes.StatusIndex(
                         fields=["node"], name="corral_job_running", status="RUNNING"
+                    ),
+                    corral.tasks.indexes.StatusIndex(
+                        fields=["prune_at"],
+                        name="corral_job_prune",
+                        where={"prune_at__isnull": False},
                     ),
                 ],
                 "constraints": [
