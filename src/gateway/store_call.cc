@@ -12,10 +12,12 @@ bool read_job(PyObject* tuple, tasks::Job& job) {
   const char *id = nullptr, *queue = nullptr, *payload = nullptr;
   Py_ssize_t payload_size = 0;
   long long lease = 0;
-  if (!PyArg_ParseTuple(tuple, "sLsiy#:claim", &id, &lease, &queue, &job.crashes, &payload,
-                        &payload_size)) {
+  int at_most_once = 0;
+  if (!PyArg_ParseTuple(tuple, "sLsiy#p:claim", &id, &lease, &queue, &job.crashes, &payload,
+                        &payload_size, &at_most_once)) {
     return false;
   }
+  job.at_most_once = at_most_once != 0;
   job.id = id;
   job.lease = lease;
   job.queue = queue;

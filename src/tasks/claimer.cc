@@ -168,7 +168,7 @@ Result<void> Claimer::claim_suspect(Milliseconds now_ms) {
 
 void Claimer::take(std::vector<Job>& jobs) {
   for (Job& job : jobs) {
-    const bool is_new = held_.emplace(job.id, job.lease).second;
+    const bool is_new = held_.emplace(Key{job.id, job.lease}, Held{job.at_most_once}).second;
     CORRAL_CHECK(is_new, "a store returned the same attempt twice");
     const auto admission = ready_.push(job);
     CORRAL_CHECK(admission == dispatch::Admission::admitted,
@@ -194,9 +194,14 @@ Result<void> Claimer::give_back_stale() {
   return release();
 }
 
-int Claimer::give_back_running() {
+int Claimer::give_back_running(std::vector<Outcome>& ended) {
   const int running = held();
-  for (const Key& key : held_) {
+  for (const auto& [key, held] : held_) {
+    if (held.at_most_once) {
+      ended.push_back({key.first, key.second, JobStatus::failed,
+                       "the node stopped while this job ran, which runs at most once"});
+      continue;
+    }
     Job job;
     job.id = key.first;
     job.lease = key.second;

@@ -21,7 +21,7 @@
 #include <atomic>
 #include <cstdint>
 #include <limits>
-#include <set>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -68,7 +68,8 @@ class Claimer {
   // Drain: nothing further is handed out; what was not begun, or all that is held, is to be
   // released.
   void give_back_unbegun();
-  int give_back_running();  // returns how many
+  // Those that run. Returns how many; what must not run again goes to `ended` instead, as failed.
+  int give_back_running(std::vector<Outcome>& ended);
   bool has_releases() const { return !releases_.empty(); }
   // Writes the releases; repeat it after a failure.
   Result<void> release();
@@ -106,7 +107,10 @@ class Claimer {
 
   std::atomic<bool> asked_{true};
   std::atomic<std::size_t> low_water_{0};  // half of what the last claim might prefetch
-  std::set<Key> held_;
+  struct Held {
+    bool at_most_once;
+  };
+  std::map<Key, Held> held_;
   Pace pace_;
   Milliseconds claim_took_ms_ = 0;  // the last one
   Milliseconds moved_at_ms_ = 0;    // when a job last came or ended

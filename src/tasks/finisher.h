@@ -40,6 +40,8 @@ class Finisher {
     }
     return dropped;
   }
+  // An outcome that no task thread pushed.
+  void add(Outcome outcome) { unwritten_.push_back(std::move(outcome)); }
   // Writes everything collected. Returns how many came too late to change anything.
   Result<int> flush();
 

@@ -12,8 +12,9 @@ struct Job {
   std::string id;          // the row's primary key, text
   std::int64_t lease = 0;  // proves who may finish it
   std::string queue;
-  int crashes = 0;      // > 0: an earlier attempt died with its process; it runs alone
-  std::string payload;  // JSON for the runner
+  int crashes = 0;            // > 0: an earlier attempt died with its process; it runs alone
+  std::string payload;        // JSON for the runner
+  bool at_most_once = false;  // once begun it must not begin again
 };
 
 // retry: the attempt failed and the job is READY again, from a moment on that the result tells.

@@ -245,7 +245,9 @@ void Keeper::Impl::step() {
   const bool is_last = life == Life::draining && now_ms >= drain_at_ms.load();
   if (is_last) {
     finisher.collect([&](const Outcome& outcome) { return claimer.settle(outcome, now_ms); });
-    const int running = claimer.give_back_running();
+    std::vector<Outcome> cut_off;
+    const int running = claimer.give_back_running(cut_off);
+    for (Outcome& outcome : cut_off) finisher.add(std::move(outcome));
     std::lock_guard lock(mutex);
     interrupted = running;
   }

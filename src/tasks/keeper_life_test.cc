@@ -14,6 +14,26 @@ JobStatus succeed(const Job&) { return JobStatus::successful; }
 
 bool is_quick(const Job& job) { return job.payload == "quick"; }
 
+TEST(KeeperDrain, AJobThatRunsAtMostOnceIsNotGivenBackOnceItHasBegun) {
+  MemoryDatabase database;
+  Event begun, go_on;
+  Node node(database, Node::plain(1), [&](const Job& job) {
+    if (is_quick(job)) return JobStatus::successful;
+    begun.set();
+    EXPECT_TRUE(go_on.wait());
+    return JobStatus::successful;
+  });
+  const std::string running = database.enqueue({.payload = "x", .at_most_once = true});
+  node.start();
+  ASSERT_TRUE(begun.wait());
+  EXPECT_EQ(node.keeper.drain(monotonic_ms()), 1);
+  EXPECT_EQ(database.find(running)->status, RowStatus::failed);
+  EXPECT_NE(database.find(running)->result.find("at most once"), std::string::npos);
+  go_on.set();
+  node.stop();
+  EXPECT_EQ(database.find(running)->status, RowStatus::failed);
+}
+
 TEST(KeeperStart, ReportsAStoreThatDoesNotOpen) {
   MemoryDatabase database;
   Node node(database, Node::plain(1), succeed);

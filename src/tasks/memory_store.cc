@@ -135,7 +135,8 @@ Claim MemoryDatabase::claim(const std::string& node, int limit, Store::Suspects 
     ++row.lease;
     ++row.attempts;
     ++version_;
-    claim.jobs.push_back(Job{row.id, row.lease, row.queue, row.crashes, row.payload});
+    claim.jobs.push_back(
+        Job{row.id, row.lease, row.queue, row.crashes, row.payload, row.at_most_once});
     waiting_.erase(here);
   }
   return claim;

@@ -100,6 +100,7 @@ TEST_P(StoreSuite, HandsOutPayloadQueueAndLease) {
   EXPECT_EQ(jobs[0].payload, R"({"name": "täsk"})");
   EXPECT_EQ(jobs[0].queue, "mail");
   EXPECT_EQ(jobs[0].crashes, 0);
+  EXPECT_FALSE(jobs[0].at_most_once);
   EXPECT_EQ(jobs[0].lease, row(id).lease);
 }
 
@@ -316,6 +317,8 @@ TEST_P(StoreSuite, TooManyCrashesFailTheJob) {
 TEST_P(StoreSuite, AJobThatRunsAtMostOnceFailsWithItsFirstCrash) {
   const auto id = world_->enqueue({.payload = "once", .at_most_once = true});
   const auto released = claim(store(), 1);
+  ASSERT_EQ(released.size(), 1u);
+  EXPECT_TRUE(released[0].at_most_once);
   ASSERT_TRUE(store().release(released)) << "not begun: that is no attempt";
   ASSERT_EQ(claim(store(), 1).size(), 1u);
   world_->pass(kWorldLeaseMs + 1);

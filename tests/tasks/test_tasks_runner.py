@@ -363,7 +363,7 @@ def test_on_every_database(alias: str, runner: Runner, named: None) -> None:
     store = new_store(alias)
     store.open()
     good, bad = enqueue(alias, tasks.echo, "é"), enqueue(alias, tasks.fail, "group")
-    outcomes = [(k, lease, *runner.run(payload)) for k, lease, _, _, payload in _all(store)]
+    outcomes = [(k, lease, *runner.run(payload)) for k, lease, _, _, payload, _ in _all(store)]
     assert store.finish(outcomes) == 0
     assert backend(alias).get_result(good).return_value == {"args": ["é"], "kwargs": {}}
     assert backend(alias).get_result(bad).errors[0].exception_class is ExceptionGroup

@@ -96,7 +96,7 @@ def test_admin_pages(admin: Client) -> None:
     ]
     runner = Runner()
     jobs, _ = store.claim(9, False)
-    store.finish([(key, lease, *runner.run(payload)) for key, lease, _, _, payload in jobs])
+    store.finish([(key, lease, *runner.run(payload)) for key, lease, _, _, payload, _ in jobs])
     listed = admin.get("/admin/corral_tasks/job/?status__exact=FAILED")
     assert [str(job.id) for job in listed.context["cl"].result_list] == keys[1:2]
     for query in (keys[0], keys[0].replace("-", ""), "echo", "no such"):

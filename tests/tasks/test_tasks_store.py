@@ -42,7 +42,7 @@ def outcome(
     job: Any, value: Any = None, *, error: dict[str, str] | None = None, **more: Any
 ) -> Any:
     """What the runner would answer for a claimed job."""
-    key, lease, _, _, payload = job
+    key, lease, _, _, payload, _ = job
     record = json.loads(payload)
     now = time.monotonic_ns()
     result = {
@@ -84,8 +84,9 @@ def test_a_claim_marks_the_row_and_tells_the_runner_all(alias: str, make: Make) 
     node = str(uuid.uuid4())
     store = make(incarnation=node)
     (claimed,), wait = store.claim(5, False)
-    key, lease, queue, crashes, payload = claimed
+    key, lease, queue, crashes, payload, at_most_once = claimed
     assert (key, lease, queue, crashes, wait) == (result.id, 1, "mail", 0, -1)
+    assert at_most_once is False
     stored = row(alias, key)
     assert stored.status == "RUNNING" and stored.lease == 1 and str(stored.node) == node
     assert stored.started_at == stored.last_attempted_at >= stored.enqueued_at

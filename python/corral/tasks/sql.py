@@ -38,6 +38,7 @@ class Claimed(NamedTuple):
     errors: str
     worker_ids: str
     options: str
+    at_most_once: bool
 
 
 class Finished(NamedTuple):

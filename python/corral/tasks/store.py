@@ -25,7 +25,8 @@ from .names import MAX_CRASHES_DEFAULT
 # node holds it.
 _RECHECK_MS = 5
 
-Job = tuple[str, int, str, int, bytes]  # id, lease, queue, crashes, payload
+# id, lease, queue, crashes, payload, at_most_once
+Job = tuple[str, int, str, int, bytes, bool]
 Outcome = tuple[str, int, bool, bytes]  # id, lease, successful, result
 
 
@@ -173,7 +174,7 @@ class Store:
             wait_ms = -1 if len(rows) == limit else self._wait_ms(cursor, queues, suspects)
         rows.sort(key=lambda row: (-row.priority, row.due_at, row.id))
         self._held.update((row.id, row.lease) for row in rows)
-        return [(r.id, r.lease, r.queue_name, r.crashes, _payload(r)) for r in rows], wait_ms
+        return [_job(row) for row in rows], wait_ms
 
     def _claim_rows(
         self, cursor: Any, queues: Sequence[str], limit: int, suspects: bool
@@ -423,6 +424,11 @@ def _process_started(pid: int) -> int | None:
         return machine.process_started(pid)
     except OSError:
         return None
+
+
+def _job(row: Any) -> Job:
+    payload = _payload(row)
+    return row.id, row.lease, row.queue_name, row.crashes, payload, bool(row.at_most_once)
 
 
 def _payload(row: Any) -> bytes:

@@ -35,7 +35,7 @@ store = new_store(alias)
 store.open()
 jobs, wait = store.claim(9, False)
 assert [job[0] for job in jobs] == [result.id], jobs
-key, lease, _, _, payload = jobs[0]
+key, lease, _, _, payload, _ = jobs[0]
 assert store.finish([(key, lease, *Runner().run(payload))]) == 0
 stored = row(alias, key)
 store.close()
