@@ -207,7 +207,7 @@ void MemoryDatabase::leave(const std::string& node) {
 Result<int> MemoryStore::open() { return database_.join(options_.node, options_.lease_ms, known_); }
 
 Result<Claim> MemoryStore::claim(int limit, Suspects suspects) {
-  seen_version_ = database_.version();
+  if (suspects == Suspects::none) seen_version_ = database_.version();
   Claim claim = database_.claim(options_.node, limit, suspects);
   if (std::exchange(loses_next_claim_, false))
     return Error{"the connection was lost before the answer"};

@@ -348,6 +348,14 @@ TEST_P(StoreSuite, ChangedNoticesRowsOfOtherPrograms) {
   EXPECT_EQ(claim(store(), 1).size(), 1u);
 }
 
+TEST_P(StoreSuite, ALookForSuspectsDoesNotTakeTheNewsOfOtherRows) {
+  ASSERT_TRUE(claim(store(), 1).empty());
+  enqueue(1);
+  EXPECT_TRUE(claim(store(), 1, Store::Suspects::one).empty());
+  EXPECT_TRUE(*store().changed());
+  EXPECT_EQ(claim(store(), 1).size(), 1u);
+}
+
 TEST_P(StoreSuite, OpenGivesBackAClaimWhoseAnswerWasLost) {
   const auto ids = enqueue(3);
   const auto held = claim(store(), 1);

@@ -455,6 +455,14 @@ def test_sees_jobs_of_other_programs(alias: str, make: Make, queues: list[str] |
     assert store.changed() is False
 
 
+def test_a_look_for_suspects_does_not_take_the_news_of_other_rows(alias: str, make: Make) -> None:
+    store = make()
+    store.claim(1, False)
+    enqueue(alias, tasks.add, 1)
+    assert store.claim(1, True)[0] == []
+    assert store.changed() is True
+
+
 def test_sees_commits_of_others(default_database: str) -> None:
     store = new_store("default")
     store.open()

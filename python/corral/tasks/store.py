@@ -162,8 +162,10 @@ class Store:
         """
         limit = min(limit, 1) if suspects else limit
         with self._connection.cursor() as cursor:
-            # Read before the rows: a commit in between is then seen by changed().
-            self._seen_version = self._dialect.data_version(cursor)
+            if not suspects:
+                # Read before the rows: a commit in between is then seen by changed(). A look for
+                # suspects does not see the others' rows, so it must not take the news of them.
+                self._seen_version = self._dialect.data_version(cursor)
             queues = self._queues
             if queues is None:
                 queues = self._dialect.queues_with_ready_jobs(cursor)
