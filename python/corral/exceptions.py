@@ -1,4 +1,11 @@
-"""What Corral raises. The text of each is one line meant for the operator."""
+"""What Corral raises, and what tasks raise to tell it something.
+
+The text of what Corral raises is one line meant for the operator.
+"""
+
+from datetime import timedelta
+
+RETRY_AFTER_MAX_S = 366 * 86_400
 
 
 class WorkerException(Exception):
@@ -37,12 +44,35 @@ class RequestTimeout(BaseException):
     """
 
 
+class Retry(TaskExecutionError):
+    """Raised by a task: this attempt did not work out, try again later.
+
+    `after`: in how many seconds (a number or a timedelta, 0 or more); None leaves it to the task's
+    backoff. It counts as an attempt: when `max_attempts` are used up, the job fails with it.
+    """
+
+    def __init__(self, message: str = "", *, after: float | timedelta | None = None) -> None:
+        super().__init__(message)
+        seconds = after.total_seconds() if isinstance(after, timedelta) else after
+        if seconds is not None and not 0 <= seconds <= RETRY_AFTER_MAX_S:
+            raise ValueError(f"after is {after!r}; allowed are 0..{RETRY_AFTER_MAX_S} seconds")
+        self.after = seconds
+
+
+class Discard(TaskExecutionError):
+    """Raised by a task: trying again is of no use. The job fails with it at once."""
+
+
 class TaskCancelled(TaskExecutionError):
     """The attempt was cancelled."""
 
 
 class TaskTimeout(TaskExecutionError):
-    """The attempt ran longer than it may."""
+    """The attempt ran longer than it may: its outcome is written, stop working.
+
+    Raised by Corral in the middle of the task's code, and again every few seconds while that goes
+    on. Whatever the task does then, its outcome stays.
+    """
 
 
 class WorkerCrashed(TaskExecutionError):

@@ -109,7 +109,9 @@ def test_refusals_are_djangos(default_database: str) -> None:
 
 
 def _with_queue(name: str) -> Any:
-    return with_options(tasks.add, backend="default", priority=0, queue_name=name, run_after=None)
+    return with_options(
+        tasks.add, backend="default", priority=0, queue_name=name, run_after=None, options={}
+    )
 
 
 def test_results_that_are_not_there(default_database: str) -> None:
@@ -236,7 +238,7 @@ def test_a_failing_insert_leaves_a_transaction_as_django_does(default_database: 
 
     lax = Lax("default", {"QUEUES": []})
     wrong = with_options(
-        tasks.add, backend="default", priority=500, queue_name="default", run_after=None
+        tasks.add, backend="default", priority=500, queue_name="default", run_after=None, options={}
     )
     with pytest.raises(TransactionManagementError), transaction.atomic():
         with pytest.raises(IntegrityError):

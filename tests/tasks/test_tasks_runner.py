@@ -19,7 +19,7 @@ from tasks_site import tasks
 
 from corral.tasks.backend import DatabaseBackend
 from corral.tasks.models import Job, Node
-from corral.tasks.runner import Runner
+from corral.tasks.runner import SUCCESSFUL, Runner
 from corral.tasks.store import Store
 
 
@@ -48,7 +48,8 @@ def named(monkeypatch: pytest.MonkeyPatch) -> None:
 def run_one(store: Store, runner: Runner) -> tuple[bool, Any]:
     """The whole way of the next job; returns whether it was successful, and Django's result."""
     (job,), _ = store.claim(1, False)
-    successful, result = runner.run(job[4])
+    status, result = runner.run(job[4])
+    successful = status == SUCCESSFUL
     assert store.finish([(job[0], job[1], successful, result)]) == 0
     return successful, DatabaseBackend("default", {"QUEUES": []}).get_result(job[0])
 

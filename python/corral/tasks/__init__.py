@@ -15,10 +15,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from corral.exceptions import Discard, Retry
+
+from .backoff import Exponential, Fixed, Linear
+
 if TYPE_CHECKING:
     from .backend import DatabaseBackend
+    from .decorator import task
 
-__all__ = ["DatabaseBackend"]
+__all__ = ["DatabaseBackend", "Discard", "Exponential", "Fixed", "Linear", "Retry", "task"]
 
 
 def __getattr__(name: str) -> Any:
@@ -26,4 +31,8 @@ def __getattr__(name: str) -> Any:
         from .backend import DatabaseBackend
 
         return DatabaseBackend
+    if name == "task":
+        from .decorator import task
+
+        return task
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

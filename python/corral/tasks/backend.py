@@ -21,8 +21,9 @@ from django.tasks.exceptions import InvalidTask, TaskResultDoesNotExist
 from django.tasks.signals import task_enqueued
 from django.utils import timezone
 
-from . import guest, options
+from . import guest, options, policy
 from .clock import now_sql
+from .decorator import PolicyTask
 from .names import NAME_CHARS_MAX
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class DatabaseBackend(BaseTaskBackend):
     OPTIONS: see `corral.tasks.options.Options`.
     """
 
+    task_class = PolicyTask
     supports_defer = True
     supports_async_task = True
     supports_get_result = True
@@ -96,6 +98,11 @@ class DatabaseBackend(BaseTaskBackend):
 
         return check_backend(self)
 
+    def policy_of(self, task: Task) -> policy.Policy:
+        """What counts for a job of `task`: what it asks for, over the defaults of OPTIONS."""
+        asked = (task.overrides, task.policy) if isinstance(task, PolicyTask) else ()
+        return policy.resolve(*asked, self.parsed_options.defaults)
+
     def _insert(self, task: Task, args: Iterable[Any], kwargs: dict[str, Any]) -> TaskResult:
         result = TaskResult(
             task=task,
@@ -112,7 +119,7 @@ class DatabaseBackend(BaseTaskBackend):
             worker_ids=[],
         )
         database = self.database()
-        job = _job(result, database)
+        job = _job(result, database, self.policy_of(task))
         job.save(using=database, force_insert=True)
         object.__setattr__(result, "enqueued_at", job.enqueued_at)
         _wake_on_commit(database)
@@ -131,7 +138,7 @@ class _DatabaseNow(Func):
         return now_sql(connection), []
 
 
-def _job(result: TaskResult, database: str) -> Job:
+def _job(result: TaskResult, database: str, asked: policy.Policy) -> Job:
     from .models import Job
 
     task = result.task
@@ -144,6 +151,8 @@ def _job(result: TaskResult, database: str) -> Job:
         priority=int(task.priority),
         args=result.args,
         kwargs=result.kwargs,
+        options=policy.stored(task.overrides) if isinstance(task, PolicyTask) else {},
+        at_most_once=bool(asked.at_most_once),
         run_after=task.run_after,
         enqueued_at=enqueued_at,
         due_at=task.run_after or clock,

@@ -11,6 +11,9 @@ from django.tasks.base import TaskError
 from django.tasks.exceptions import InvalidTask
 from django.utils.module_loading import import_string
 
+from . import policy
+from .decorator import PolicyTask
+
 if TYPE_CHECKING:
     from .models import Job
 
@@ -31,19 +34,27 @@ def find_task(path: str) -> Task:
 
 
 def with_options(
-    task: Task, *, backend: str, priority: int, queue_name: str, run_after: datetime | None
+    task: Task,
+    *,
+    backend: str,
+    priority: int,
+    queue_name: str,
+    run_after: datetime | None,
+    options: dict[str, Any],
 ) -> Task:
     """`task` as it was enqueued.
 
     Not `task.using()`: that would refuse a job whose queue has left the settings since, and costs
     more.
     """
-    changes = {
+    changes: dict[str, Any] = {
         "backend": backend,
         "priority": priority,
         "queue_name": queue_name,
         "run_after": run_after,
     }
+    if isinstance(task, PolicyTask):
+        changes["overrides"] = policy.from_stored(options)
     if all(getattr(task, name) == value for name, value in changes.items()):
         return task
     clone = object.__new__(type(task))
@@ -76,6 +87,7 @@ def task_result(job: Job) -> TaskResult:
             priority=job.priority,
             queue_name=job.queue_name,
             run_after=job.run_after,
+            options=job.options,
         ),
         id=str(job.id),
         status=TaskResultStatus[job.status],

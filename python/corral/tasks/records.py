@@ -14,9 +14,11 @@ from typing import Any
 
 MESSAGE_CHARS_MAX = 4_000
 TRACEBACK_CHARS_MAX = 200_000
+TRACEBACKS_MAX = 20  # of a job's latest errors; the older ones keep class and message
 
 WORKER_CRASHED = "corral.exceptions.WorkerCrashed"
 TASK_EXECUTION_ERROR = "corral.exceptions.TaskExecutionError"
+TASK_TIMEOUT = "corral.exceptions.TaskTimeout"
 
 dumps = json.JSONEncoder(separators=(",", ":")).encode
 loads = json.loads
@@ -30,6 +32,13 @@ def error_entry(class_path: str, message: str, trace: str) -> dict[str, str]:
 def plain_error(class_path: str, message: str) -> dict[str, str]:
     """An entry for a failure that no Python exception of the task stands behind."""
     return error_entry(class_path, message, f"{class_path}: {message}\n")
+
+
+def with_error(entries: list[dict[str, str]], entry: dict[str, str]) -> list[dict[str, str]]:
+    """`entries`, a job's errors, and one more; those long ago lose their tracebacks."""
+    old = max(len(entries) + 1 - TRACEBACKS_MAX, 0)
+    shortened = [plain_error(e["exception_class_path"], e["message"]) for e in entries[:old]]
+    return [*shortened, *entries[old:], entry]
 
 
 def exception_entry(error: BaseException, *, hidden_files: Container[str] = ()) -> dict[str, str]:

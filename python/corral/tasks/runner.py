@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import functools
 import logging
 import sys
 import time
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from random import Random
+from typing import Any, Protocol
 
 from django.db import close_old_connections
 from django.dispatch import Signal
@@ -24,27 +27,80 @@ from django.tasks.signals import task_finished, task_started
 from django.utils import timezone
 from django.utils.json import normalize_json
 
-from . import guest, lookup, records
+from corral.exceptions import TaskTimeout
+
+from . import guest, lookup, records, retries
 from .backend import DatabaseBackend
 from .hygiene import drop_open_transactions
+from .policy import Policy
 
 logger = logging.getLogger("corral.tasks")
 
-Outcome = tuple[bool, bytes]
+# What run() says of an attempt; RETRY: the job is READY again, after the outcome's `retry_in`.
+FAILED, SUCCESSFUL, RETRY = range(3)
+Outcome = tuple[int, bytes]
 
 # Frames of Corral and of Task.call above the task's own: they would head every traceback.
 _OUR_FILES = frozenset({__file__, django_tasks_base.__file__})
 
 
+class Watch(Protocol):
+    """Who looks at how long the attempt takes; the engine's, gateway/task_post.h."""
+
+    def limit(self, milliseconds: int, status: int, outcome: bytes) -> None:
+        """From now on so much time is left. When it is over, the engine ends the attempt.
+
+        It does so with `status` and `outcome`, JSON up to the text of the traceback.
+        """
+
+    def hold(self) -> bool:
+        """Whether the attempt may still say what came of it; if so it is not ended any more."""
+
+
+class Unwatched:
+    """Outside the engine nobody looks."""
+
+    def limit(self, milliseconds: int, status: int, outcome: bytes) -> None:
+        """Nothing."""
+
+    def hold(self) -> bool:
+        """Always."""
+        return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context(TaskContext):
+    """What a task that takes its context sees: which attempt this is, of how many.
+
+    Attempts that died with their process are not counted.
+    """
+
+    crashes: int
+    max_attempts: int
+
+    @property
+    def attempt(self) -> int:
+        """From 1."""
+        return max(self.task_result.attempts - self.crashes, 1)
+
+
+_UNWATCHED = Unwatched()
+
+
 class Runner:
     """The tasks of one interpreter. `run` may be called by any number of threads."""
 
-    def __init__(self) -> None:
-        # Only grows; bounded by what the site defines and uses.
+    def __init__(self, random: Random | None = None) -> None:
+        # Only grow; bounded by what the site defines and uses.
         self._tasks: dict[tuple[str, str, str, int], Task] = {}
+        self._policies: dict[tuple[str, str], Policy] = {}
+        self._random = random or Random()
 
-    def run(self, payload: bytes) -> Outcome:
-        """One attempt: (successful, JSON for `Store.finish`). Never raises."""
+    def run(self, payload: bytes, watch: Watch = _UNWATCHED) -> Outcome:
+        """One attempt: (status, JSON for `Store.finish`). Never raises.
+
+        Except an interrupt of the watch after it ended the attempt.
+        """
         began = time.monotonic_ns()
         try:
             close_old_connections()
@@ -53,36 +109,109 @@ class Runner:
             # each.
             backend = _backend(record["backend"])
             # A copy each: languages, time zones and context variables a task sets end with it.
-            return contextvars.copy_context().run(self._attempt, record, backend, began)
+            attempt = functools.partial(self._attempt, record, backend, began, watch)
+            return contextvars.copy_context().run(attempt)
         except BaseException as error:
+            watch.hold()
             return _could_not_begin(payload, error, began)
         finally:
             _clean_up()
 
-    def _attempt(self, record: dict[str, Any], backend: DatabaseBackend, began: int) -> Outcome:
+    def _attempt(
+        self, record: dict[str, Any], backend: DatabaseBackend, began: int, watch: Watch
+    ) -> Outcome:
         sender = type(backend)
         worker_ids = _named(record["worker_ids"])
         result = self._result(record, worker_ids)
+        policy = self._policy(result.task, record, backend)
+        context = Context(
+            task_result=result,
+            crashes=record["crashes"],
+            max_attempts=policy.max_attempts,  # type: ignore[arg-type]
+        )
+        outcome = {"began": began, "worker_ids": records.dumps(worker_ids)}
+        kept_for = backend.parsed_options.kept_for
+        if policy.timeout is not None:
+            self._set_limit(watch, policy, context, outcome, kept_for(policy, successful=False))
         _send(task_started, sender, result)
         try:
-            value = normalize_json(_call(result))
+            value = normalize_json(_call(result, context))
             text = records.dumps(value)
+            if not watch.hold():
+                raise _timeout(policy)
         except BaseException as error:
-            ended = time.monotonic_ns()
+            # A task may turn the interrupt into something else; what is written is the timeout.
+            failure = error if watch.hold() else _timeout(policy)
+            outcome["ended"] = time.monotonic_ns()
             drop_open_transactions()
-            entry = records.exception_entry(error, hidden_files=_OUR_FILES)
-            _fail(result, entry)
-            # Inside the handler, where Django's own receiver finds the traceback to log.
-            _send(task_finished, sender, result)
-            outcome = {"errors": records.dumps([*record["errors"], entry])}
+            outcome["retention"] = kept_for(policy, successful=False)
+            status = self._note_failure(policy, context, failure, record["errors"], outcome)
+            if status == FAILED:
+                # Inside the handler, where Django's own receiver finds the traceback to log.
+                _send(task_finished, sender, result)
         else:
-            ended = time.monotonic_ns()
+            outcome["ended"] = time.monotonic_ns()
             drop_open_transactions()
             _succeed(result, value)
             _send(task_finished, sender, result)
-            outcome = {"return_value": text}
-        outcome |= {"began": began, "ended": ended, "worker_ids": records.dumps(worker_ids)}
-        return "return_value" in outcome, records.dumps(outcome).encode("ascii")
+            outcome["return_value"] = text
+            outcome["retention"] = kept_for(policy, successful=True)
+            status = SUCCESSFUL
+        return status, records.dumps(outcome).encode("ascii")
+
+    def _note_failure(
+        self,
+        policy: Policy,
+        context: Context,
+        error: BaseException,
+        earlier: list[dict[str, str]],
+        outcome: dict[str, Any],
+    ) -> int:
+        """Complete the outcome of an attempt that ended with `error`; returns its status."""
+        entry = records.exception_entry(error, hidden_files=_OUR_FILES)
+        outcome["errors"] = records.dumps(records.with_error(earlier, entry))
+        status = self._plan(policy, context, error, outcome)
+        if status == RETRY:
+            _log_retry(context, outcome["retry_in"], entry)
+        else:
+            _fail(context.task_result, entry)
+        return status
+
+    def _plan(
+        self, policy: Policy, context: Context, error: BaseException, outcome: dict[str, Any]
+    ) -> int:
+        """What becomes of the job whose attempt ended with `error`, and when."""
+        job = context.task_result.id
+        pause = retries.pause(policy, context.attempt, error, self._random, job=job)
+        if pause is None:
+            return FAILED
+        outcome["retry_in"] = int(pause * 1_000_000)
+        return RETRY
+
+    def _set_limit(
+        self,
+        watch: Watch,
+        policy: Policy,
+        context: Context,
+        outcome: dict[str, Any],
+        retention: float | None,
+    ) -> None:
+        """Prepare what the engine writes in this thread's place when the time is over."""
+        error = _timeout(policy)
+        planned = {**outcome, "retention": retention}
+        status = self._plan(policy, context, error, planned)
+        entry = records.plain_error(records.TASK_TIMEOUT, str(error))
+        head = records.dumps({**planned, "error": {**entry, "traceback": ""}})
+        limit_ms = max(int(policy.timeout * 1000), 1)  # type: ignore[operator]
+        watch.limit(limit_ms, status, head.removesuffix('""}}').encode("ascii"))
+
+    def _policy(self, task: Task, record: dict[str, Any], backend: DatabaseBackend) -> Policy:
+        if record["options"]:
+            return backend.policy_of(task)
+        key = (record["task"], record["backend"])
+        if (known := self._policies.get(key)) is None:
+            known = self._policies[key] = backend.policy_of(task)
+        return known
 
     def _result(self, record: dict[str, Any], worker_ids: list[str]) -> TaskResult:
         now = timezone.now()
@@ -105,7 +234,8 @@ class Runner:
     def _task(self, record: dict[str, Any]) -> Task:
         run_after = _moment(record["run_after"])
         key = (record["task"], record["backend"], record["queue"], record["priority"])
-        if run_after is None and (known := self._tasks.get(key)) is not None:
+        is_plain = run_after is None and not record["options"]
+        if is_plain and (known := self._tasks.get(key)) is not None:
             return known
         task = lookup.with_options(
             lookup.find_task(record["task"]),
@@ -113,8 +243,9 @@ class Runner:
             priority=record["priority"],
             queue_name=record["queue"],
             run_after=run_after,
+            options=record["options"],
         )
-        if run_after is None:
+        if is_plain:
             self._tasks[key] = task
         return task
 
@@ -137,11 +268,31 @@ def _moment(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
 
 
-def _call(result: TaskResult) -> Any:
+def _call(result: TaskResult, context: Context) -> Any:
     task = result.task
     if task.takes_context:
-        return task.call(TaskContext(task_result=result), *result.args, **result.kwargs)
+        return task.call(context, *result.args, **result.kwargs)
     return task.call(*result.args, **result.kwargs)
+
+
+def _timeout(policy: Policy) -> TaskTimeout:
+    return TaskTimeout(f"it ran for longer than its timeout, {policy.timeout:g} s")
+
+
+def _log_retry(context: Context, retry_in: int, entry: dict[str, str]) -> None:
+    # A log handler of the site that raises must not lose the job.
+    with contextlib.suppress(BaseException):
+        logger.warning(
+            "CORRAL-564 attempt %d of %d of task %s, job %s, failed; the next is due in %.1f s: "
+            "%s: %s",
+            context.attempt,
+            context.max_attempts,
+            context.task_result.task.module_path,
+            context.task_result.id,
+            retry_in / 1_000_000,
+            entry["exception_class_path"],
+            entry["message"],
+        )
 
 
 def _fail(result: TaskResult, entry: dict[str, str]) -> None:
@@ -178,7 +329,7 @@ def _could_not_begin(payload: bytes, error: BaseException, began: int) -> Outcom
     _log_quietly(payload, entry)
     # The store adds `error` to those the row has: here even the payload may be unreadable.
     outcome = {"began": began, "ended": time.monotonic_ns(), "error": entry}
-    return False, records.dumps(outcome).encode("ascii")
+    return FAILED, records.dumps(outcome).encode("ascii")
 
 
 def _log_quietly(payload: bytes, entry: dict[str, str]) -> None:

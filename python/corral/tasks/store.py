@@ -280,7 +280,7 @@ class Store:
 
     def _errors_with(self, key: str, entry: dict[str, str]) -> str:
         errors = self._column(key, "errors")
-        return records.dumps([*(records.loads(errors) if errors else []), entry])
+        return records.dumps(records.with_error(records.loads(errors) if errors else [], entry))
 
     def _column(self, key: str, name: str) -> str | None:
         with self._connection.cursor() as cursor:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 if TYPE_CHECKING:
     from .backend import DatabaseBackend
 
-Run = Callable[[bytes], tuple[bool, bytes]]
+Run = Callable[..., tuple[int, bytes]]  # runner.Runner.run
 
 
 def load(load: str) -> tuple[Run, bytes] | None:
