@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
-#include "tasks/store_suite.h"
+#include <array>
+
+#include "tasks/store_world.h"
 
 namespace corral::tasks {
 namespace {
@@ -25,10 +27,6 @@ class MemoryWorld : public StoreWorld {
                                     MemoryStore{database_, {"node-1", kWorldLeaseMs}}};
 };
 
-std::unique_ptr<StoreWorld> make_memory_world() { return std::make_unique<MemoryWorld>(); }
-
-INSTANTIATE_TEST_SUITE_P(Memory, StoreSuite, testing::Values(&make_memory_world));
-
 TEST(MemoryDatabase, CountsByStatusAndForgetsNodesThatLeave) {
   MemoryDatabase database([] { return Milliseconds{1}; });
   MemoryStore store(database, {"node", kWorldLeaseMs});
@@ -45,4 +43,7 @@ TEST(MemoryDatabase, CountsByStatusAndForgetsNodesThatLeave) {
 }
 
 }  // namespace
+
+std::unique_ptr<StoreWorld> make_memory_world() { return std::make_unique<MemoryWorld>(); }
+
 }  // namespace corral::tasks
