@@ -13,6 +13,7 @@ registry is ready, and the keeper's interpreter imports `corral.tasks.store` wit
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from corral.exceptions import Discard, Retry
@@ -21,18 +22,33 @@ from .backoff import Exponential, Fixed, Linear
 
 if TYPE_CHECKING:
     from .backend import DatabaseBackend
+    from .batch import aenqueue_many, arguments, enqueue_many
     from .decorator import task
 
-__all__ = ["DatabaseBackend", "Discard", "Exponential", "Fixed", "Linear", "Retry", "task"]
+__all__ = [
+    "DatabaseBackend",
+    "Discard",
+    "Exponential",
+    "Fixed",
+    "Linear",
+    "Retry",
+    "aenqueue_many",
+    "arguments",
+    "enqueue_many",
+    "task",
+]
+
+# What needs Django, and the module that has it: loaded when it is first asked for.
+_LAZY = {
+    "DatabaseBackend": "backend",
+    "aenqueue_many": "batch",
+    "arguments": "batch",
+    "enqueue_many": "batch",
+    "task": "decorator",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "DatabaseBackend":
-        from .backend import DatabaseBackend
-
-        return DatabaseBackend
-    if name == "task":
-        from .decorator import task
-
-        return task
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)

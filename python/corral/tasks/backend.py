@@ -7,27 +7,20 @@ takes the job with it. Nothing else about the caller's transaction changes.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.core.checks import CheckMessage
 from django.db import connections, router, transaction
-from django.db.models import DateTimeField, Func
 from django.tasks import Task, TaskResult, TaskResultStatus
 from django.tasks.backends.base import BaseTaskBackend
 from django.tasks.exceptions import InvalidTask, TaskResultDoesNotExist
 from django.tasks.signals import task_enqueued
-from django.utils import timezone
 
-from . import guest, options, policy
-from .clock import now_sql
+from . import guest, insertion, options, policy
 from .decorator import PolicyTask
 from .names import NAME_CHARS_MAX
-
-if TYPE_CHECKING:
-    from .models import Job
 
 
 class DatabaseBackend(BaseTaskBackend):
@@ -103,8 +96,9 @@ class DatabaseBackend(BaseTaskBackend):
         asked = (task.overrides, task.policy) if isinstance(task, PolicyTask) else ()
         return policy.resolve(*asked, self.parsed_options.defaults)
 
-    def _insert(self, task: Task, args: Iterable[Any], kwargs: dict[str, Any]) -> TaskResult:
-        result = TaskResult(
+    def new_result(self, task: Task, args: Iterable[Any], kwargs: Mapping[str, Any]) -> TaskResult:
+        """The result of a job that is about to be inserted."""
+        return TaskResult(
             task=task,
             id=str(uuid.uuid7()),
             status=TaskResultStatus.READY,
@@ -113,62 +107,22 @@ class DatabaseBackend(BaseTaskBackend):
             last_attempted_at=None,
             finished_at=None,
             args=list(args),
-            kwargs=kwargs,
+            kwargs=dict(kwargs),
             backend=self.alias,
             errors=[],
             worker_ids=[],
         )
+
+    def insert(self, results: Sequence[TaskResult]) -> None:
+        """Write the rows of new results, all of one task, and wake the keeper on commit."""
         database = self.database()
-        job = _job(result, database, self.policy_of(task))
-        job.save(using=database, force_insert=True)
-        object.__setattr__(result, "enqueued_at", job.enqueued_at)
+        insertion.insert(results, self.policy_of(results[0].task), database)
         _wake_on_commit(database)
+
+    def _insert(self, task: Task, args: Iterable[Any], kwargs: dict[str, Any]) -> TaskResult:
+        result = self.new_result(task, args, kwargs)
+        self.insert([result])
         return result
-
-
-class _DatabaseNow(Func):
-    """The database's clock in the form of the stored times.
-
-    Not Django's Now(), which on MySQL ignores the zone the times are stored in.
-    """
-
-    output_field = DateTimeField()
-
-    def as_sql(self, compiler: Any, connection: Any, **extra: Any) -> tuple[str, list[Any]]:
-        return now_sql(connection), []
-
-
-def _job(result: TaskResult, database: str, asked: policy.Policy) -> Job:
-    from .models import Job
-
-    task = result.task
-    enqueued_at, clock = _now(database)
-    return Job(
-        id=result.id,
-        task_path=task.module_path,
-        queue_name=task.queue_name,
-        backend_name=result.backend,
-        priority=int(task.priority),
-        args=result.args,
-        kwargs=result.kwargs,
-        options=policy.stored(task.overrides) if isinstance(task, PolicyTask) else {},
-        at_most_once=bool(asked.at_most_once),
-        run_after=task.run_after,
-        enqueued_at=enqueued_at,
-        due_at=task.run_after or clock,
-    )
-
-
-def _now(database: str) -> tuple[datetime | _DatabaseNow, datetime | _DatabaseNow]:
-    """What to write for "now": to `enqueued_at`, which is shown, and to `due_at`, which decides."""
-    connection = connections[database]
-    if connection.vendor == "sqlite":
-        now = timezone.now()
-        return now, now
-    clock = _DatabaseNow()
-    # MySQL proper cannot return what the INSERT wrote; asking again would be a second query.
-    returns = connection.features.can_return_columns_from_insert
-    return (clock if returns else timezone.now()), clock
 
 
 def _wake_on_commit(database: str) -> None:
