@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -34,7 +35,11 @@ def prepare_peers(servers: list[Server]) -> dict[str, str]:
 
     Returns the reason for each distribution that cannot be had.
     """
-    packages = sorted({server.package for server in servers if server.package})
+    return prepare_packages({server.package for server in servers if server.package})
+
+
+def prepare_packages(packages: set[str]) -> dict[str, str]:
+    """The same for distributions, which may name extras: ``celery[redis]``."""
     if not packages:
         return {}
     base = sys._base_executable  # type: ignore[attr-defined]
@@ -50,8 +55,8 @@ def prepare_peers(servers: list[Server]) -> dict[str, str]:
     django = f"django=={importlib.metadata.version('django')}"
     if have.get("django") != django.partition("==")[2]:
         _uv("pip", "install", "--quiet", "--python", PEERS_PYTHON, django)
-    for package in packages:
-        if package in have:
+    for package in sorted(packages):
+        if package.partition("[")[0] in have:
             continue
         print(f"bench: installing {package}", file=sys.stderr)
         if reason := _uv("pip", "install", "--quiet", "--python", PEERS_PYTHON, package, django):
@@ -83,6 +88,15 @@ def installed_versions() -> dict[str, str]:
     )
     done = subprocess.run([str(PEERS_PYTHON), "-c", code], capture_output=True, text=True)
     return json.loads(done.stdout) if done.returncode == 0 else {}
+
+
+def postgres() -> dict[str, str]:
+    """How to reach the PostgreSQL server, as parameters of libpq."""
+    return {
+        "host": os.environ.get("BENCH_POSTGRES_HOST", "127.0.0.1"),
+        "port": os.environ.get("BENCH_POSTGRES_PORT", "5432"),
+        "user": os.environ.get("BENCH_POSTGRES_USER", "postgres"),
+    }
 
 
 def describe_machine() -> dict[str, str | int]:
