@@ -310,8 +310,9 @@ void WsgiCall::finish() {
   if (has_close()) post_.remember();
   const bool keep = head_.keep_alive() && !cut_short && !wrong_length_;
   auto at_once = Exchange::AtOnce::no;
-  if (gil_ == Gil::own && keep && !client_gone_ && !file_.fd)
-    at_once = exchange().try_respond_at_once(head_, parts_);
+  if (keep && !client_gone_ && !file_.fd)
+    at_once = gil_ == Gil::own ? exchange().try_respond_at_once(head_, parts_)
+                               : exchange().try_hold_back(head_, parts_);
   if (at_once == Exchange::AtOnce::finished) return;
   interp::Detached detached(attached_);
   if (at_once == Exchange::AtOnce::no && !client_gone_) {

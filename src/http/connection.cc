@@ -43,6 +43,9 @@ Connection::Next Connection::step() {
     case Stage::lingering:
       return discard_input();
     default:
+      // An interim response, or what was held back: the rest of the request may depend on it.
+      if (!outbox_.empty() && outbox_.flush(fd_.get(), SIZE_MAX) == Outbox::Flush::failed)
+        return Next::closed;
       return read_and_proceed();
   }
 }
@@ -68,7 +71,7 @@ void Connection::settle(Next next) {
 void Connection::go_on_after(Next next) {
   if (next == Next::wait && stage_ == Stage::idle) next = go_on();
   if (next == Next::handed_over) return;  // another worker may have ended the connection already
-  settle(next);
+  settle(is_held_back_ ? end_holding_back(next) : next);
 }
 
 bool Connection::try_let_go() {

@@ -9,7 +9,8 @@
 // again itself. So no event is lost and nobody has to be woken.
 //
 // Sources: connection.cc (hold), timeouts.cc (time), connection_read.cc (bytes to request),
-// connection_body.cc (its body), connection_write.cc (response to bytes).
+// connection_body.cc (its body), connection_write.cc (response to bytes), connection_share.cc
+// (bytes that others than the holder send).
 #pragma once
 
 #include <atomic>
@@ -66,6 +67,8 @@ class Connection final : public net::Source {
 
  private:
   friend class Exchange;
+  friend class HeldBack;
+  friend class Server;
 
   enum class Stage : std::uint8_t { idle, head, body, responding, writing, lingering };
   enum class Next : std::uint8_t {
@@ -129,9 +132,14 @@ class Connection final : public net::Source {
   Exchange::AtOnce respond_at_once(const ResponseHead& head,
                                    std::span<const std::string_view> parts);
   Sent send_file(const ResponseHead& head, FilePart file);
+  Sent send_interim(std::string_view bytes);
   Sent write_parts(std::span<iovec> parts, std::size_t bytes);
   Sent wait_for_client(std::span<iovec> parts, std::size_t bytes);
   Outbox::Room outbox_room() const;
+  bool try_hold_back(const ResponseHead& head, std::span<const std::string_view> parts);
+  bool try_keep_held_back(std::span<const iovec> parts, std::size_t bytes);
+  void send_held_back();
+  Next end_holding_back(Next next);
   Next continue_writing();
   Sent give_up();
   Next begin_writing(bool keep);
@@ -164,8 +172,9 @@ class Connection final : public net::Source {
   std::atomic<std::uint32_t> token_{0};
   std::atomic<bool> peer_ended_{false};  // set by the poller: the end of file is there to be read
 
-  // While a worker makes the next part of a response the poller sends what is left of the last one;
-  // then outbox_ is guarded by shared_mutex_. The holder alone sets it.
+  // While a worker makes the next part of a response the poller sends what is left of the last one,
+  // and the standby what is held back; then outbox_ is guarded by shared_mutex_. The holder alone
+  // sets it.
   std::atomic<bool> shared_{false};
   std::mutex shared_mutex_;
 
@@ -175,6 +184,7 @@ class Connection final : public net::Source {
   bool unread_ = true;    // an event came since the socket was last read to its end
   bool gave_up_ = false;  // on a client that is gone or takes nothing
   bool close_after_write_ = false;
+  bool is_held_back_ = false;   // what is shared, until there is more to send
   bool ends_by_close_ = false;  // the response begun last: its body has no other end
   bool response_started_ = false;
   bool was_half_closed_ = false;  // by the client, when its request was admitted

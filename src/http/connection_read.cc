@@ -156,6 +156,7 @@ Connection::Next Connection::admit() {
   gave_up_ = false;
   body_bytes_ = 0;
   was_half_closed_ = peer_ended_.load(std::memory_order_relaxed);
+  if (!shared_.load(std::memory_order_relaxed) && !outbox_.empty()) share_outbox();
   Exchange exchange(this);
   Server& server = server_;
   const dispatch::Admission admission = server.polling().push(exchange);

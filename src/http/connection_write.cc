@@ -16,10 +16,9 @@ namespace {
 
 constexpr Milliseconds kLingerMs = 2'000;
 
-iovec to_iovec(std::string_view bytes) { return {const_cast<char*>(bytes.data()), bytes.size()}; }
-
-// A response up to this size is copied together rather than written in parts.
-constexpr std::size_t kAtOnceBytesMax = 16 * 1024;
+// A response up to this size is copied together rather than written in parts. With what was held
+// back before it, so much is always kept: nobody waits for a client.
+constexpr std::size_t kAtOnceBytesMax = Outbox::kAlwaysKeptBytes;
 
 // What is left when so many bytes are gone.
 std::span<iovec> without_first(std::span<iovec> parts, std::size_t bytes) {
@@ -180,12 +179,13 @@ Sent Connection::send_file(const ResponseHead& head, FilePart file) {
 // What is copied together is written faster than in parts, up to a size.
 Exchange::AtOnce Connection::respond_at_once(const ResponseHead& head,
                                              std::span<const std::string_view> parts) {
-  if (response_started_ || !outbox_.empty() || head.framing() == ResponseFraming::chunked)
-    return Exchange::AtOnce::no;
+  if (try_hold_back(head, parts)) return Exchange::AtOnce::sent;
+  unshare_outbox();
+  if (response_started_ || head.framing() == ResponseFraming::chunked) return Exchange::AtOnce::no;
   if (head.framing() == ResponseFraming::none) parts = {};
   std::size_t size = head.bytes().size();
   for (std::string_view part : parts) size += part.size();
-  if (size > kAtOnceBytesMax) return Exchange::AtOnce::no;
+  if (outbox_.size() + size > kAtOnceBytesMax) return Exchange::AtOnce::no;
   char response[kAtOnceBytesMax];
   char* end = std::ranges::copy(head.bytes(), response).out;
   for (std::string_view part : parts) end = std::ranges::copy(part, end).out;
@@ -202,7 +202,15 @@ Exchange::AtOnce Connection::respond_at_once(const ResponseHead& head,
   return Exchange::AtOnce::finished;
 }
 
+Sent Connection::send_interim(std::string_view bytes) {
+  iovec part = to_iovec(bytes);
+  const Sent sent = write_parts({&part, 1}, bytes.size());
+  if (sent == Sent::yes && !outbox_.empty()) share_outbox();
+  return sent;
+}
+
 Sent Connection::write_parts(std::span<iovec> parts, std::size_t bytes) {
+  unshare_outbox();
   const ssize_t count = outbox_.send_now(fd_.get(), parts);
   if (count < 0) return Sent::gone;
   const auto taken = static_cast<std::size_t>(count);
@@ -248,27 +256,6 @@ Sent Connection::give_up() {
   return Sent::gone;
 }
 
-// --- the poller's part in what a worker sends
-
-// The worker goes on to make the next part, and bytes are left. An event that came before the
-// poller could see that has left its mark.
-void Connection::share_outbox() {
-  shared_.store(true);
-  if (token_.load() & kMarked) flush_shared_outbox();
-}
-
-void Connection::unshare_outbox() {
-  if (!shared_.load(std::memory_order_relaxed)) return;
-  std::lock_guard lock(shared_mutex_);
-  shared_.store(false, std::memory_order_relaxed);
-}
-
-// What fails here fails again for the worker.
-void Connection::flush_shared_outbox() {
-  std::lock_guard lock(shared_mutex_);
-  if (shared_.load(std::memory_order_relaxed)) outbox_.flush(fd_.get(), SIZE_MAX);
-}
-
 Connection::Next Connection::continue_writing() {
   const std::uint64_t before = outbox_.taken_bytes();
   switch (outbox_.flush(fd_.get(), kFlushBytesPerTurn)) {
@@ -310,9 +297,11 @@ Connection::Next Connection::begin_writing(bool keep) {
 Connection::Next Connection::response_done(int status, bool keep) {
   if (server_.log().access_enabled()) log_access(status);
   if (gave_up_) return Next::closed;
-  unshare_outbox();
-  if (!outbox_.empty()) return begin_writing(keep);
-  if (!keep) return linger();
+  if (!is_held_back_ || !keep) {
+    unshare_outbox();
+    if (!outbox_.empty()) return begin_writing(keep);
+    if (!keep) return linger();
+  }
   stage_ = Stage::idle;
   set_deadline(server_.limits().keep_alive_max_ms);
   return Next::wait;

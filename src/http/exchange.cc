@@ -33,10 +33,12 @@ Exchange::AtOnce Exchange::try_respond_at_once(const ResponseHead& head,
   return outcome;
 }
 
-Sent Exchange::send_interim(std::string_view bytes) {
-  iovec part{const_cast<char*>(bytes.data()), bytes.size()};
-  return connection_->write_parts({&part, 1}, bytes.size());
+Exchange::AtOnce Exchange::try_hold_back(const ResponseHead& head,
+                                         std::span<const std::string_view> parts) {
+  return connection_->try_hold_back(head, parts) ? AtOnce::sent : AtOnce::no;
 }
+
+Sent Exchange::send_interim(std::string_view bytes) { return connection_->send_interim(bytes); }
 
 Sent Exchange::send_file(const ResponseHead& head, FilePart file) {
   return connection_->send_file(head, std::move(file));

@@ -74,6 +74,10 @@ class Exchange {
   };
   AtOnce try_respond_at_once(const ResponseHead& head, std::span<const std::string_view> parts);
 
+  // The same without any call to the system: `sent` when the response is kept until the next one of
+  // the same client, whose request is here already, or for a millisecond or two; else `no`.
+  AtOnce try_hold_back(const ResponseHead& head, std::span<const std::string_view> parts);
+
   // Body bytes handed to send() so far.
   std::uint64_t body_bytes() const;
   bool started() const;

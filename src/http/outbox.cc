@@ -15,10 +15,6 @@
 namespace corral::http {
 namespace {
 
-// So much is always kept, budget or not: a head, an error, the end of a body. Whoever sends only
-// that, as the poller does, is never told to wait.
-constexpr std::size_t kAlwaysKeptBytes = 16 * 1024;
-
 // The file part of what the kernel is asked to send at once.
 constexpr std::size_t kSendfileBytes = 1024 * 1024;
 

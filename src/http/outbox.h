@@ -12,6 +12,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "base/block_cache.h"
 #include "base/budget.h"
@@ -27,8 +28,15 @@ struct FilePart {
   std::uint64_t size = 0;
 };
 
+inline iovec to_iovec(std::string_view bytes) {
+  return {const_cast<char*>(bytes.data()), bytes.size()};
+}
+
 class Outbox {
  public:
+  // So much is always kept, budget or not: a head, an error, the end of a body. Whoever sends only
+  // that, as the poller does, is never told to wait.
+  static constexpr std::size_t kAlwaysKeptBytes = 16 * 1024;
   // Of one send: a head, what an application gives at once, and the framing around it.
   static constexpr std::size_t kPartsMax = 68;
 
@@ -42,6 +50,7 @@ class Outbox {
   };
 
   bool empty() const { return offset_ == bytes_.size() && file_.size == 0; }
+  std::uint64_t size() const { return bytes_.size() - offset_ + file_.size; }
   // Whether the socket has said that it takes no more: an event will tell when it does.
   bool is_blocked() const { return is_blocked_; }
   // By the socket, ever.

@@ -36,10 +36,24 @@ bool Polling::try_hold() {
 void Polling::let_go() {
   poller_.store({}, std::memory_order_relaxed);
   held_.store(false);
-  if (!asleep_.load()) return;
+  if (asleep_.load()) wake_standby();
+}
+
+void Polling::wake_standby() {
   std::lock_guard lock(mutex_);
   asleep_.store(false);
   awake_.notify_one();
+}
+
+bool Polling::are_runs_short() const {
+  return run_ns_.load(std::memory_order_relaxed) <= kLongRunNs;
+}
+
+bool Polling::ask_for_look() {
+  if (!is_look_wanted_.load()) is_look_wanted_.store(true);
+  if (standby_polls_.load()) return false;
+  if (asleep_.load()) wake_standby();
+  return true;
 }
 
 bool Polling::is_poller() const {
@@ -88,7 +102,7 @@ std::optional<Polling::Queue::Taken> Polling::poll_for_one(const std::atomic<boo
     taken = queue_.try_pop();
   }
   let_go();
-  if (!taken || run_ns_.load(std::memory_order_relaxed) > kLongRunNs) queue_.wake_one();
+  if (!taken || !are_runs_short()) queue_.wake_one();
   return taken;
 }
 
@@ -106,6 +120,7 @@ void Polling::stand_by() {
   standby_.store(std::this_thread::get_id(), std::memory_order_relaxed);
   while (!stopping_.load()) {
     rest_for_a_tick();
+    look_if_asked();
     if (is_unattended() && try_hold()) poll_for_busy_workers();
     if (quiet_ticks_ > kQuietTicks) sleep_while_others_poll();
   }
@@ -114,14 +129,16 @@ void Polling::stand_by() {
 void Polling::stop() {
   stopping_.store(true);
   loop_.wake();
-  std::lock_guard lock(mutex_);
-  asleep_.store(false);
-  awake_.notify_one();
+  wake_standby();
 }
 
 void Polling::rest_for_a_tick() {
   std::unique_lock lock(mutex_);
   awake_.wait_for(lock, kTick, [this] { return stopping_.load(); });
+}
+
+void Polling::look_if_asked() {
+  if (is_look_wanted_.load() && is_look_wanted_.exchange(false)) options_.on_look();
 }
 
 // Whether nobody polls and nobody has for long enough.
@@ -138,7 +155,7 @@ bool Polling::is_unattended() {
 void Polling::sleep_while_others_poll() {
   quiet_ticks_ = 0;
   asleep_.store(true);
-  if (!held_.load()) return asleep_.store(false);
+  if (!held_.load() || is_look_wanted_.load()) return asleep_.store(false);
   std::unique_lock lock(mutex_);
   awake_.wait(lock, [this] { return !asleep_.load() || stopping_.load(); });
 }
@@ -147,6 +164,7 @@ void Polling::sleep_while_others_poll() {
 void Polling::poll_for_busy_workers() {
   options_.on_standby_begin();
   standby_polls_.store(true);
+  look_if_asked();
   for (bool is_woken = false; !is_woken && !stopping_.load();) {
     const std::size_t sleeping = queue_.sleeping_threads();
     loop_.poll(options_.standby_turn_max_ms);

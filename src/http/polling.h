@@ -39,6 +39,8 @@ class Polling {
     std::function<void()> on_standby_begin = [] {};
     std::function<void()> on_standby_turn = [] {};
     std::function<void()> on_standby_end = [] {};
+    // The same without the baton, and not while it polls: see ask_for_look().
+    std::function<void()> on_look = [] {};
   };
 
   // The loop and the queue outlive it.
@@ -53,6 +55,10 @@ class Polling {
 
   // --- any thread that holds a connection
   dispatch::Admission push(Exchange& exchange);
+  // Whether requests of late were so short that nobody need be woken beside them.
+  bool are_runs_short() const;
+  // The standby is to look (Options::on_look) within a tick. False, and it may not, while it polls.
+  bool ask_for_look();
   // Whether the calling thread is the poller.
   bool is_poller() const;
   // Workers look again: the queue has been closed, or some of them are to leave.
@@ -65,9 +71,11 @@ class Polling {
  private:
   bool try_hold();
   void let_go();
+  void wake_standby();
   std::optional<Queue::Taken> poll_for_one(const std::atomic<bool>& leaves);
   void note_runs();
   void rest_for_a_tick();
+  void look_if_asked();
   void sleep_while_others_poll();
   bool is_unattended();
   void poll_for_busy_workers();
@@ -80,6 +88,8 @@ class Polling {
   std::atomic<bool> held_{false};
   std::atomic<bool> asleep_{false};
   std::atomic<bool> stopping_{false};
+  // In opposite order too, so that nobody who is told that the standby looks asks too late.
+  std::atomic<bool> is_look_wanted_{false};
   std::atomic<bool> standby_polls_{false};
   std::atomic<std::thread::id> poller_{};
   std::atomic<std::thread::id> standby_{};

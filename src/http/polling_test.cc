@@ -203,5 +203,61 @@ TEST_F(PollingTest, TheStandbysTurnsInARowAreAnnounced) {
   standby_ = std::thread([] {});
 }
 
+class PollingLookTest : public PollingTest {
+ protected:
+  PollingLookTest() {
+    polling_->stop();
+    standby_.join();
+    Polling::Options options;
+    options.on_look = [this] { ++looks_; };
+    start(std::move(options));
+  }
+  ~PollingLookTest() override {
+    polling_->stop();
+    end_workers();
+  }
+
+  // A request more makes a worker poll again, and then the standby does not.
+  void ask_for_look(std::atomic<int>& taken) {
+    while (!polling_->ask_for_look()) {
+      const int before = taken;
+      client_.request();
+      while (taken == before) std::this_thread::yield();
+    }
+  }
+
+  std::atomic<int> looks_{0};
+};
+
+// Also when it has fallen asleep, as it does after some ticks beside a worker that polls.
+TEST_F(PollingLookTest, TheStandbyLooksEachTimeItIsAsked) {
+  std::atomic<int> taken{0};
+  worker([&] { ++taken; });
+  for (int round = 0; round < 100; ++round) {
+    const int before = looks_;
+    ask_for_look(taken);
+    while (looks_ == before) std::this_thread::yield();
+  }
+  end_workers();
+}
+
+TEST_F(PollingLookTest, WhileItPollsTheStandbyDoesNotLook) {
+  std::atomic<bool> busy{true};
+  std::atomic<int> taken{0};
+  worker([&] {
+    ++taken;
+    while (busy) std::this_thread::yield();
+  });
+  client_.request();
+  while (taken < 1) std::this_thread::yield();
+  while (polling_->ask_for_look()) std::this_thread::yield();  // until it polls
+  const int before = looks_;
+  EXPECT_FALSE(polling_->ask_for_look());
+  busy = false;
+  ask_for_look(taken);
+  while (looks_ == before) std::this_thread::yield();
+  end_workers();
+}
+
 }  // namespace
 }  // namespace corral::http

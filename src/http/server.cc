@@ -68,6 +68,7 @@ Result<void> Server::start(std::vector<int> listen_fds) {
   }
   loop_->set_tick(kTickMs, [this] { tick(); });
   Polling::Options options;
+  options.on_look = [this] { held_back_.send_all(); };
   if (listening_ == Listening::with_others) {
     options.standby_turn_max_ms = kLookMs;
     options.standby_hears_of_idle = true;
@@ -226,6 +227,7 @@ void Server::drop(Connection& connection) {
 void Server::post(std::function<void()> task) { loop_->post(std::move(task)); }
 
 void Server::end_connection(Connection& connection) {
+  CORRAL_CHECK(!connection.is_held_back_, "what is held back is sent before the end");
   if (polling_->is_poller()) {
     drop(connection);
     check_drained();

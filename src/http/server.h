@@ -23,6 +23,7 @@
 #include "http/connection.h"
 #include "http/counters.h"
 #include "http/exchange.h"
+#include "http/held_back.h"
 #include "http/limit_log.h"
 #include "http/polling.h"
 #include "http/request_id.h"
@@ -84,6 +85,7 @@ class Server {
   Log& log() const { return log_; }
   Counters& counters() { return counters_; }
   LimitLog& limit_log() { return limit_log_; }
+  HeldBack& held_back() { return held_back_; }
   const std::shared_ptr<Budget>& body_budget() const { return body_budget_; }
   const std::shared_ptr<BlockCache>& blocks() const { return blocks_; }
   const std::shared_ptr<Budget>& unsent_budget() const { return unsent_budget_; }
@@ -133,6 +135,7 @@ class Server {
   Counters counters_;
   LimitLog limit_log_{log_, counters_};
   RequestIds request_ids_;
+  HeldBack held_back_;
   net::Networks trusted_;                        // constant after start()
   const std::shared_ptr<Budget> body_budget_;    // memory of the bodies that are not small
   const std::shared_ptr<Budget> unsent_budget_;  // memory of responses that clients do not take

@@ -2,89 +2,27 @@
 // races, in the tsan and asan presets.
 #include "http/server.h"
 
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-
-#include <atomic>
-#include <latch>
 #include <string>
 #include <string_view>
 #include <thread>
 #include <vector>
 
+#include "http/server_for_test.h"
+
 namespace corral::http {
 namespace {
 
-int listen_anywhere(sockaddr_in& address) {
-  address = {};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  EXPECT_EQ(::bind(fd, reinterpret_cast<sockaddr*>(&address), size), 0);
-  EXPECT_EQ(::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size), 0);
-  EXPECT_EQ(::listen(fd, 1024), 0);
-  return fd;
-}
-
-class ServerTest : public testing::Test {
+class ServerTest : public ServerForTest {
  protected:
-  explicit ServerTest(HttpLimits limits = {})
-      : server_(limits, {}, {}, Server::Listening::alone, queue_, log_) {
-    EXPECT_TRUE(server_.start({listen_anywhere(address_)}));
-    server_.serve();
-  }
-  ~ServerTest() override {
-    std::latch drained(1);
-    server_.drain([&] { drained.count_down(); });
-    drained.wait();
-    queue_.close();
-    server_.polling().wake();
-    for (std::thread& worker : workers_) worker.join();
-    server_.stop();
-  }
-
   // Answers each request with its target.
   void start_workers(int count) {
     for (int index = 0; index < count; ++index) {
-      workers_.emplace_back([this] {
-        while (auto taken = server_.polling().take(leaves_)) {
-          const std::string target(taken->item.request().target);
-          taken->item.fail(500, target + "\n");
-        }
+      start_worker([](Exchange exchange) {
+        const std::string target(exchange.request().target);
+        exchange.fail(500, target + "\n");
       });
     }
   }
-
-  Fd connect() {
-    Fd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    EXPECT_EQ(::connect(client.get(), reinterpret_cast<sockaddr*>(&address_), sizeof address_), 0);
-    return client;
-  }
-
-  static std::string read_all(const Fd& client) {
-    std::string all;
-    char part[4096];
-    for (ssize_t count; (count = ::recv(client.get(), part, sizeof part, 0)) > 0;)
-      all.append(part, static_cast<std::size_t>(count));
-    return all;
-  }
-
-  static void send(const Fd& client, std::string_view bytes) {
-    EXPECT_EQ(::send(client.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL),
-              static_cast<ssize_t>(bytes.size()));
-  }
-
-  Fd log_fd_{::open("/dev/null", O_WRONLY | O_CLOEXEC)};
-  Log log_{{.fd = log_fd_.get()}};
-  Server::Queue queue_{1024};
-  sockaddr_in address_{};
-  const std::atomic<bool> leaves_{false};  // of no worker
-  Server server_;
-  std::vector<std::thread> workers_;
 };
 
 int count_of(std::string_view part, std::string_view all) {
