@@ -6,12 +6,24 @@ import contextlib
 import logging
 from typing import Any
 
-from django.db import connections
+from django.db import close_old_connections, connections
 
 logger = logging.getLogger("corral.tasks")
 
 # libpq's PGTransactionStatusType: active, in a transaction, in a failed one.
 _PQ_IN_TRANSACTION = (1, 2, 3)
+
+
+class Hygiene:
+    """What the runner does to its thread's connections, before a job and after it."""
+
+    def renew(self) -> None:
+        """Close those that are too old or broken."""
+        close_old_connections()
+
+    def drop_open(self) -> None:
+        """Close those that a task left in a transaction."""
+        drop_open_transactions()
 
 
 def drop_open_transactions() -> None:

@@ -17,7 +17,6 @@ from datetime import datetime
 from random import Random
 from typing import Any, Protocol
 
-from django.db import close_old_connections
 from django.dispatch import Signal
 from django.tasks import Task, TaskContext, TaskResult, TaskResultStatus, task_backends
 from django.tasks import base as django_tasks_base
@@ -31,7 +30,7 @@ from corral.exceptions import TaskTimeout
 
 from . import guest, lookup, records, retries
 from .backend import DatabaseBackend
-from .hygiene import drop_open_transactions
+from .hygiene import Hygiene
 from .policy import Policy
 
 logger = logging.getLogger("corral.tasks")
@@ -84,17 +83,23 @@ class Context(TaskContext):
         return max(self.task_result.attempts - self.crashes, 1)
 
 
+_HYGIENE = Hygiene()
 _UNWATCHED = Unwatched()
 
 
 class Runner:
     """The tasks of one interpreter. `run` may be called by any number of threads."""
 
-    def __init__(self, random: Random | None = None) -> None:
+    def __init__(
+        self,
+        random: Random | None = None,
+        hygiene: Hygiene = _HYGIENE,
+    ) -> None:
         # Only grow; bounded by what the site defines and uses.
         self._tasks: dict[tuple[str, str, str, int], Task] = {}
         self._policies: dict[tuple[str, str], Policy] = {}
         self._random = random or Random()
+        self._hygiene = hygiene
 
     def run(self, payload: bytes, watch: Watch = _UNWATCHED) -> Outcome:
         """One attempt: (status, JSON for `Store.finish`). Never raises.
@@ -103,7 +108,7 @@ class Runner:
         """
         began = time.monotonic_ns()
         try:
-            close_old_connections()
+            self._hygiene.renew()
             record = records.loads(payload)
             # Made in the thread's own context, so that jobs find it there instead of making one
             # each.
@@ -115,7 +120,7 @@ class Runner:
             watch.hold()
             return _could_not_begin(payload, error, began)
         finally:
-            _clean_up()
+            _clean_up(self._hygiene)
 
     def _attempt(
         self, record: dict[str, Any], backend: DatabaseBackend, began: int, watch: Watch
@@ -143,7 +148,7 @@ class Runner:
             # A task may turn the interrupt into something else; what is written is the timeout.
             failure = error if watch.hold() else _timeout(policy)
             outcome["ended"] = time.monotonic_ns()
-            drop_open_transactions()
+            self._hygiene.drop_open()
             outcome["retention"] = kept_for(policy, successful=False)
             status = self._note_failure(policy, context, failure, record["errors"], outcome)
             if status == FAILED:
@@ -151,7 +156,7 @@ class Runner:
                 _send(task_finished, sender, result)
         else:
             outcome["ended"] = time.monotonic_ns()
-            drop_open_transactions()
+            self._hygiene.drop_open()
             _succeed(result, value)
             _send(task_finished, sender, result)
             outcome["return_value"] = text
@@ -347,11 +352,11 @@ def _log_quietly(payload: bytes, entry: dict[str, str]) -> None:
         sys.stderr.write(f"CORRAL-561 a job could not begin and is FAILED: {type(error)}\n")
 
 
-def _clean_up() -> None:
+def _clean_up(hygiene: Hygiene) -> None:
     """Leave nothing of a job in the thread's connections; must not raise, to lose no outcome."""
     try:
-        drop_open_transactions()
-        close_old_connections()
+        hygiene.drop_open()
+        hygiene.renew()
     except BaseException as error:
         with contextlib.suppress(BaseException):
             logger.error(

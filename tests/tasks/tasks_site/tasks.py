@@ -24,6 +24,22 @@ def echo(*args: Any, **kwargs: Any) -> Any:
     return {"args": args, "kwargs": kwargs}
 
 
+@task
+def countdown(number: int) -> None:
+    """Enqueues the next one, until zero."""
+    if number:
+        countdown.enqueue(number - 1)
+
+
+@task
+def write_group(name: str) -> None:
+    """A row of the site's own."""
+    from django.contrib.auth.models import Group
+
+    with transaction.atomic():
+        Group.objects.create(name=name)
+
+
 @task(takes_context=True)
 def who(context: Any) -> dict[str, Any]:
     """What a task sees of itself."""
