@@ -87,7 +87,7 @@ void Engine::build_keeper() {
   for (const GroupConfig& group : config_.groups) {
     if (group.role == Role::tasks) tasks = &group;
   }
-  store_ = std::make_unique<gateway::StoreCall>(context_for(*tasks, "keeper"), config_.node);
+  store_ = std::make_unique<JobStore>(context_for(*tasks, "keeper"), config_.node);
   tasks::Keeper::Options options;
   options.threads = tasks->workers * tasks->threads;
   options.limits = config_.tasks;
@@ -116,7 +116,7 @@ std::unique_ptr<exec::Program> Engine::make_program(Slot& slot) {
     case Role::tasks:
       return std::make_unique<gateway::TaskProgram>(
           std::move(context), *keeper_,
-          [this](std::string config) { store_->configure(std::move(config)); });
+          [this](gateway::StoreDescription store) { store_->configure(std::move(store)); });
     case Role::command:
       break;
   }

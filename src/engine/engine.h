@@ -21,12 +21,12 @@
 #include "control/channel.h"
 #include "dispatch/queue.h"
 #include "engine/config.h"
+#include "engine/job_store.h"
 #include "exec/watch.h"
 #include "exec/worker.h"
 #include "gateway/command_program.h"
 #include "gateway/guest.h"
 #include "gateway/program_base.h"
-#include "gateway/store_call.h"
 #include "http/server.h"
 #include "tasks/keeper.h"
 
@@ -103,7 +103,7 @@ class Engine {
   gateway::Host host_;
   dispatch::Queue<http::Exchange> requests_;
   std::unique_ptr<http::Server> server_;
-  std::unique_ptr<gateway::StoreCall> store_;
+  std::unique_ptr<JobStore> store_;
   std::unique_ptr<tasks::Keeper> keeper_;
   bool keeper_started_ = false;
   exec::Watch watch_;  // outlives the workers

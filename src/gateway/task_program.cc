@@ -14,11 +14,15 @@ bool TaskProgram::load_application(interp::Attached& attached, exec::Loaded& loa
     return true;
   }
   PyObject* run = nullptr;
-  const char* store = nullptr;
-  Py_ssize_t size = 0;
-  if (!PyArg_ParseTuple(result.get(), "Oy#:load", &run, &store, &size)) return false;
+  const char *django = nullptr, *postgres = nullptr;
+  Py_ssize_t django_size = 0, postgres_size = 0;
+  if (!PyArg_ParseTuple(result.get(), "Oy#s#:load", &run, &django, &django_size, &postgres,
+                        &postgres_size)) {
+    return false;
+  }
   run_ = Ref::borrow(run);
-  on_store_(std::string(store, static_cast<std::size_t>(size)));
+  on_store_({std::string(django, static_cast<std::size_t>(django_size)),
+             std::string(postgres, static_cast<std::size_t>(postgres_size))});
   return true;
 }
 

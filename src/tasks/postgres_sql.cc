@@ -22,6 +22,9 @@ constexpr const char* kPeekNames[3] = {"peek_one", "peek_several", "peek_any"};
 
 std::string crashes(bool suspects) { return suspects ? "crashes > 0" : "crashes = 0"; }
 
+// Rows by their ids are written `= ANY (ARRAY(…))` where the planner cannot know how few they are:
+// a join would read the whole table.
+
 // The condition for rows of `queue` (SQL) that may be claimed now.
 std::string ready(const std::string& queue, bool suspects) {
   return "status = 'READY' AND queue_name = " + queue + " AND " + crashes(suspects) +
@@ -85,7 +88,7 @@ std::string claim_sql(Queues queues, bool suspects, const std::string& time_zone
          "worker_ids = CASE worker_ids WHEN '[]' THEN '[' ELSE left(worker_ids, -1) || ',' END "
          "|| " +
          parameter(queues, 3) +
-         "::text || ']' FROM ready WHERE job.id = ready.id RETURNING job.*) "
+         "::text || ']' WHERE job.id = ANY (ARRAY(SELECT id FROM ready)) RETURNING job.*) "
          "SELECT id, lease, queue_name, crashes, priority, task_path, backend_name, " +
          time_column("run_after", time_zone) + ", " + time_column("enqueued_at", time_zone) + ", " +
          time_column("started_at", time_zone) +

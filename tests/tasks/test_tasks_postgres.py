@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from django.db import connections
 from tasks_databases import require
 
 from corral.tasks import postgres
+from corral.tasks.worker import store_config
 
 ROOT = Path(__file__).parent.parent.parent
 BUILD = ROOT / os.environ.get("CORRAL_BUILD_DIR", "build/release")
@@ -43,3 +45,66 @@ def test_the_store_passes_its_tests(conninfo: str) -> None:
     )
     assert finished.returncode == 0, finished.stdout
     assert "[  PASSED  ]" in finished.stdout and "SKIPPED" not in finished.stdout
+
+
+def described(monkeypatch: pytest.MonkeyPatch, **changes: object) -> dict[str, object]:
+    """The description of the store for the test's database with other settings."""
+    connection = connections[require("postgresql")]
+    options = changes.pop("OPTIONS", {})
+    settings = {**connection.settings_dict, **changes, "OPTIONS": options}
+    monkeypatch.setattr(connection, "settings_dict", settings)
+    return json.loads(postgres.description(connection, store_config(connection.alias, [], None)))
+
+
+def parsed(description: dict[str, object]) -> dict[str, str]:
+    from psycopg.conninfo import conninfo_to_dict
+
+    return {name: str(value) for name, value in conninfo_to_dict(description["conninfo"]).items()}
+
+
+def test_settings_become_a_conninfo(monkeypatch: pytest.MonkeyPatch) -> None:
+    password = "it's a \\ 'pass word' =;é"
+    options = {
+        "sslmode": "prefer",
+        "passfile": Path("/no/where"),
+        "options": "-c search_path=jobs,public",
+        "connect_timeout": 3,
+        "pool": {"min_size": 2},
+        "isolation_level": 2,
+        "server_side_binding": True,
+        "assume_role": "worker",
+        "keepalives": False,
+    }
+    description = described(monkeypatch, PASSWORD=password, OPTIONS=options)
+    found = parsed(description)
+    assert found["password"] == password and found["options"] == options["options"]
+    assert found["sslmode"] == "prefer" and found["passfile"] == "/no/where"
+    assert found["connect_timeout"] == "3" and found["keepalives"] == "0"
+    assert found["keepalives_idle"] == "10" and found["client_encoding"] == "UTF8"
+    assert not {"pool", "isolation_level", "server_side_binding", "assume_role"} & set(found)
+    assert description["role"] == "worker" and "why_not" not in description
+
+
+def test_a_service_needs_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    options = {"service": "jobs"}
+    found = parsed(described(monkeypatch, NAME="", HOST="", PORT="", OPTIONS=options))
+    assert found["service"] == "jobs" and not {"dbname", "host", "port"} & set(found)
+
+
+def test_what_libpq_cannot_be_told_is_named_without_secrets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    description = described(monkeypatch, OPTIONS={"hosts": ["secret"]})
+    assert description == {"why_not": "its connection parameter 'hosts' is a list"}
+    kind = type(connections["postgresql"])
+
+    class Own(kind):  # type: ignore[misc, valid-type]
+        __module__ = "site.backend"
+
+        def get_connection_params(self) -> dict[str, str]:
+            return {**super().get_connection_params(), "password": "secret"}
+
+    with pytest.raises(postgres.NotTranslatable) as refusal:
+        postgres.conninfo(Own(connections["postgresql"].settings_dict, "postgresql"))
+    assert "site.backend" in str(refusal.value) and "secret" not in str(refusal.value)
+    assert postgres.description(connections["default"], {"vendor": "sqlite"}) == ""

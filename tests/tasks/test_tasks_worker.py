@@ -37,7 +37,7 @@ def refusal(**more: Any) -> str:
 
 
 def test_a_job_goes_all_the_way(default_database: str) -> None:
-    run, config = load(options())  # type: ignore[misc]
+    run, config, _ = load(options())  # type: ignore[misc]
     assert connections["default"].connection is None
     store = open_store(config, NODE)
     store.open()

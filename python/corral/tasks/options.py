@@ -20,12 +20,16 @@ class Options:
     `database`: alias of the database that holds the jobs; None leaves it to the database routers.
     `max_crashes`: a job fails with WorkerCrashed when the process has died under it so many times,
     1..100. Before that it runs again, alone.
+    `notify`: on PostgreSQL, other nodes hear at once of jobs that are committed elsewhere (LISTEN
+    and NOTIFY). False leaves no state in the database's sessions, as poolers of transactions such
+    as pgbouncer need it, and the nodes look once per poll_interval instead.
     `retention`, `failed_retention`: for how many seconds (or a timedelta) successful and failed
     jobs are kept whose task does not say it; None: for ever.
     """
 
     database: str | None = None
     max_crashes: int = MAX_CRASHES_DEFAULT
+    notify: bool = True
     retention: float | None = RETENTION_DEFAULT_S
     failed_retention: float | None = FAILED_RETENTION_DEFAULT_S
     defaults: policy.Policy = policy.NOTHING
@@ -53,6 +57,8 @@ def problems(given: dict[str, Any], databases: list[str]) -> Iterator[str]:
     if type(crashes) is not int or crashes not in MAX_CRASHES_RANGE:
         allowed = f"{MAX_CRASHES_RANGE[0]}..{MAX_CRASHES_RANGE[-1]}"
         yield f"option 'max_crashes' is {crashes!r}; allowed are {allowed}"
+    if type(notify := given.get("notify", True)) is not bool:
+        yield f"option 'notify' is {notify!r}; allowed are True and False"
     if allowed := _wrong_retention(given.get("failed_retention")):
         yield f"option failed_retention is {given['failed_retention']!r}; allowed: {allowed}"
     for problem in policy.problems({n: given[n] for n in policy.NAMES if n in given}):

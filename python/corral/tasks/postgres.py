@@ -7,8 +7,11 @@ that is made for each connection) is left to Django's connection.
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
 from typing import Any
+
+from .names import MAX_CRASHES_DEFAULT
 
 # For the keeper's connection, where the site says nothing: a dead server is noticed.
 _DEFAULTS = {
@@ -35,6 +38,32 @@ _CONNECTING = (
 
 class NotTranslatable(Exception):
     """The settings say what libpq cannot be told; the text says what. Never holds a password."""
+
+
+def description(connection: Any, config: dict[str, Any]) -> str:
+    """JSON for the keeper's own store (src/tasks/postgres_store.h), of `worker.store_config`.
+
+    Only ``{"why_not": ...}`` where Django's connection must do; empty where the database is none of
+    PostgreSQL.
+    """
+    if config["vendor"] != "postgresql":
+        return ""
+    try:
+        how = {"conninfo": conninfo(connection), "role": role(connection)}
+    except NotTranslatable as reason:
+        return json.dumps({"why_not": str(reason)})
+    return json.dumps(
+        {
+            **how,
+            "libpq": libpq_places(),
+            "queues": config["queues"],
+            "max_crashes": config["max_crashes"],
+            "max_crashes_default": MAX_CRASHES_DEFAULT,
+            "failed_retention": config["failed_retention"],
+            "time_zone": "" if config["use_tz"] else config["time_zone"],
+            "keeps_session": config["notify"],
+        }
+    )
 
 
 def conninfo(connection: Any) -> str:

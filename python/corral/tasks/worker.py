@@ -19,8 +19,12 @@ if TYPE_CHECKING:
 Run = Callable[..., tuple[int, bytes]]  # runner.Runner.run
 
 
-def load(load: str) -> tuple[Run, bytes] | None:
-    """What a task worker runs, and the store's description; None when `optional` and not needed.
+def load(load: str) -> tuple[Run, bytes, str] | None:
+    """What a task worker runs, and how the keeper reaches the jobs; None when `optional` and not
+    needed.
+
+    The second is for `store.open_store`, the third what `postgres.description` says; the engine
+    chooses between them.
 
     `load` is the JSON of the engine. Raises corral.exceptions.ConfigurationError, or what the site
     raises.
@@ -41,10 +45,12 @@ def load(load: str) -> tuple[Run, bytes] | None:
 
     from django.db import connections
 
+    from . import postgres
     from .runner import Runner
 
+    native = postgres.description(connections[alias], config)
     connections.close_all()
-    return Runner().run, pickle.dumps(config)
+    return Runner().run, pickle.dumps(config), native
 
 
 def _refuse(message: str) -> NoReturn:
@@ -206,6 +212,7 @@ def store_config(
         "time_zone": str(settings.TIME_ZONE),
         "queues": queues,
         "max_crashes": {b.alias: b.parsed_options.max_crashes for b in backends},
+        "notify": all(b.parsed_options.notify for b in backends),
         "failed_retention": {b.alias: b.parsed_options.failed_retention for b in backends},
     }
 

@@ -73,7 +73,7 @@ def complaints(response):
 @contextlib.contextmanager
 def _open_store():
     load = {"role": "tasks", "settings": os.environ["DJANGO_SETTINGS_MODULE"], "queues": None}
-    run, config = worker.load(json.dumps(load))
+    run, config, _ = worker.load(json.dumps(load))
     node = {"incarnation": str(uuid.uuid4()), "host": "here", "pid": os.getpid(), "lease_ms": 15000}
     keeper = store.open_store(config, json.dumps(node))
     keeper.open()
