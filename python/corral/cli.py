@@ -28,6 +28,7 @@ from corral.settings_table import SETTINGS
 COMMANDS = {
     "serve": "serve a site and run its background work",
     "work": "run the background work only",
+    "tasks": "look at jobs, or change them",
     "demo": "serve a small demonstration site",
     "config": "show every setting, its value and where it comes from",
 }
@@ -55,6 +56,8 @@ def _main(arguments: list[str]) -> int:
         return 0
     if unknown:
         raise ConfigurationError(_explain_unknown(unknown[0], subparsers[options.subcommand]))
+    if options.subcommand == "tasks":
+        return _run_tasks(options, subparsers["tasks"])
     given = vars(options)
     if options.subcommand == "config" and options.markdown:
         from corral.reference import configuration_page
@@ -82,6 +85,15 @@ def _run(command: str, config: Config, options: dict[str, str]) -> int:
     if command != "demo":
         return node.run(command, config)
     return node.run("demo", config, lambda: _prepare_demo(options["directory"]))
+
+
+def _run_tasks(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    from corral.tasks import commands
+
+    if options.command is None:
+        parser.print_help()
+        return 0
+    return commands.run(options.command, options.settings, options)
 
 
 def _prepare_demo(directory: str):
@@ -133,6 +145,7 @@ def _make_parsers():
         )
         subparsers[name] = subparser
         _add_settings(subparser, name)
+    _add_task_commands(subparsers["tasks"])
     subparsers["demo"].add_argument(
         "directory", metavar="DIR", nargs="?", default="corral-demo",
         help="the demo's folder, made when missing [default: corral-demo]",
@@ -141,6 +154,20 @@ def _make_parsers():
         "--markdown", action="store_true", help="print the reference page instead"
     )
     return parser, subparsers
+
+
+def _add_task_commands(parser: argparse.ArgumentParser) -> None:
+    from corral.tasks import commands
+
+    parser.set_defaults(command=None)
+    parsers = parser.add_subparsers(metavar="COMMAND", title="commands")
+    for command in commands.commands():
+        text = command.help[0].upper() + command.help[1:] + "."
+        one = parsers.add_parser(
+            command.name, help=command.help, description=text, allow_abbrev=False
+        )
+        command.add_arguments(one)
+        one.set_defaults(command=command)
 
 
 def _add_settings(parser: argparse.ArgumentParser, command: str) -> None:

@@ -1,6 +1,6 @@
 """docs/configuration.md, made from the table of settings by `corral config --markdown`."""
 
-from corral.settings_table import SETTINGS, Setting
+from corral.settings_table import EVERY, SETTINGS, Setting
 
 _HEAD = """\
 # Configuration
@@ -42,9 +42,12 @@ def _entry(setting: Setting) -> str:
         "Environment: " + ", ".join(f"`{name}`" for name in variables) + ".",
         f"pyproject.toml: `{setting.name.replace('_', '-')}`.",
     ]
-    commands = [f"`{name}`" for name in ("serve", "work", "demo") if name in setting.commands]
-    if len(commands) < 3:
-        facts.append(f"For {' and '.join(commands)}.")
+    commands = [
+        f"`{name}`" for name in ("serve", "work", "demo", "tasks") if name in setting.commands
+    ]
+    if setting.commands != EVERY:
+        *others, last = commands
+        facts.append("For " + (f"{', '.join(others)} and {last}." if others else f"{last}."))
     title = flags or "`APP` (the first argument of `serve`)"
     text = setting.help[0].upper() + setting.help[1:]
     return f"\n### {title}\n\n{text}.\n" + "".join(f"\n- {fact}" for fact in facts) + "\n"

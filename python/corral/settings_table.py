@@ -98,7 +98,7 @@ _APPLICATION = (
         Text("MODULE", "the dotted name of a module", r"[^\W\d]\w*(\.[^\W\d]\w*)*"),
         None,
         "Django settings; default: DJANGO_SETTINGS_MODULE, else what APP's file or manage.py names",
-        "Application", _flag("settings"), commands=frozenset({"serve", "work"}),
+        "Application", _flag("settings"), commands=frozenset({"serve", "work", "tasks"}),
     ),
 )  # fmt: skip
 

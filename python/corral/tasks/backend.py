@@ -115,9 +115,12 @@ class DatabaseBackend(BaseTaskBackend):
 
     def insert(self, results: Sequence[TaskResult]) -> None:
         """Write the rows of new results, all of one task, and wake the keeper on commit."""
-        database = self.database()
-        insertion.insert(results, self.policy_of(results[0].task), database)
-        _wake_on_commit(database)
+        insertion.insert(results, self.policy_of(results[0].task), self.database())
+        self.wake_on_commit()
+
+    def wake_on_commit(self) -> None:
+        """The keeper is woken when the caller's transaction, if there is one, commits."""
+        _wake_on_commit(self.database())
 
     def _insert(self, task: Task, args: Iterable[Any], kwargs: dict[str, Any]) -> TaskResult:
         result = self.new_result(task, args, kwargs)

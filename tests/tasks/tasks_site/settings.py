@@ -20,6 +20,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.sessions",
     "corral.tasks",
+    "django_tasks_db",
 ]
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -44,6 +45,10 @@ TASKS = {
     "default": {
         "BACKEND": "corral.tasks.DatabaseBackend",
         "QUEUES": ["default", "mail", "slow"],
+    },
+    "old": {
+        "BACKEND": "django_tasks_db.DatabaseBackend",
+        "QUEUES": [],
     },
     "immediate": {
         "BACKEND": "django.tasks.backends.immediate.ImmediateBackend",
