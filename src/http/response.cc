@@ -53,6 +53,13 @@ Result<void> check_form(std::string_view name, std::string_view value) {
 
 bool forbids_body(int status) { return status < 200 || status == 204 || status == 304; }
 
+// Where no body may be, RFC 9110 section 8.6: none in a 204. In a 304 it is that of the 200, as the
+// application says; but 0 is what a middleware counted that found no body here, and a cache would
+// believe it. -1: none.
+std::int64_t allowed_length(int status, std::int64_t declared) {
+  return status == 304 && declared > 0 ? declared : -1;
+}
+
 void append_number(std::string& bytes, std::uint64_t number) {
   char digits[20];
   const auto [end, error] = std::to_chars(digits, digits + sizeof digits, number);
@@ -143,7 +150,7 @@ void ResponseHead::finish(const Request& request, std::int64_t known_length, boo
   keep_alive_ = may_keep && request.keep_alive && !wants_close_;
   if (forbids_body(status_)) {
     framing_ = ResponseFraming::none;
-    length = -1;  // RFC 9110 section 8.6: not in 204; in 304 it would have to be the 200's
+    length = allowed_length(status_, content_length_);
   } else if (is_head) {
     framing_ = ResponseFraming::none;
   } else if (length >= 0) {

@@ -27,6 +27,7 @@ no_content_body = _make(lambda: [BODY], status="204 No Content")
 no_content_generated = _make(lambda: iter([BODY]), status="204 No Content")
 no_content_length = _make(lambda: [BODY], ("Content-Length", "10"), status="204 No Content")
 not_modified = _make(lambda: [], ("ETag", '"x"'), status="304 Not Modified")
+not_modified_counted = _make(lambda: [], ("Content-Length", "0"), status="304 Not Modified")
 not_modified_body = _make(lambda: [BODY], ("Content-Length", "10"), status="304 Not Modified")
 
 
