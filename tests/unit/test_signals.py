@@ -28,6 +28,7 @@ def interrupt(thread, kind):
 guest.interrupt = interrupt
 
 COMMAND = threading.get_ident()
+delivered = threading.Semaphore(0)  # one for each stop that has had all of its effect
 
 def is_inside(function):
     frame = sys._current_frames()[COMMAND]
@@ -49,6 +50,7 @@ def stop_inside(*functions, signum=signal.SIGTERM):
                         os._exit(9)
                     real_sleep(0.002)
                 signals.deliver(signum)
+                delivered.release()
         except BaseException as error:
             print("the engine failed:", repr(error))
             os._exit(9)
@@ -203,7 +205,8 @@ signal.signal(signal.SIGTERM, signal.SIG_IGN)
 engine = stop_inside("body")
 def body():
     engine.join()
-    time.sleep(0.01)
+    for _ in range(1000):
+        pass
 run(body)
 print(interrupts)
 """)
@@ -221,7 +224,7 @@ def body():
         first()
     except KeyboardInterrupt:
         print("once")
-    time.sleep(0.01)  # the first stop's wake-up is used up
+    delivered.acquire()  # else the first stop's wake-up may still come, and end the next sleep
     second()
 stop_inside("first", "second")
 run(body)
