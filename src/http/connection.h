@@ -134,6 +134,7 @@ class Connection final : public net::Source {
   Sent send_file(const ResponseHead& head, FilePart file);
   Sent send_interim(std::string_view bytes);
   Sent write_parts(std::span<iovec> parts, std::size_t bytes);
+  bool try_write(iovec part);
   Sent wait_for_client(std::span<iovec> parts, std::size_t bytes);
   Outbox::Room outbox_room() const;
   bool try_hold_back(const ResponseHead& head, std::span<const std::string_view> parts);

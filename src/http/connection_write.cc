@@ -58,12 +58,12 @@ Connection::Next Connection::refuse(const Refusal& refusal) {
                 false);
 }
 
-// A complete response of the server's own.
+// A complete response of the server's own, by any thread: it never waits.
 Connection::Next Connection::answer(int status, std::string_view response, bool keep) {
   iovec part = to_iovec(response);
   response_started_ = true;
   body_bytes_ = response.size() - (response.find("\r\n\r\n") + 4);
-  if (write_parts({&part, 1}, response.size()) == Sent::gone) return Next::closed;
+  if (!try_write(part)) return Next::closed;
   return response_done(status, keep);
 }
 
@@ -218,6 +218,19 @@ Sent Connection::write_parts(std::span<iovec> parts, std::size_t bytes) {
   parts = without_first(parts, taken);
   if (outbox_.try_keep(parts, bytes - taken, outbox_room())) return Sent::yes;
   return wait_for_client(parts, bytes - taken);
+}
+
+// The same without a wait for the client: one that has left so much that this finds no room behind
+// it is given up.
+bool Connection::try_write(iovec part) {
+  unshare_outbox();
+  const ssize_t count = outbox_.send_now(fd_.get(), {&part, 1});
+  if (count < 0) return false;
+  const auto taken = static_cast<std::size_t>(count);
+  const std::span<iovec> rest = without_first({&part, 1}, taken);
+  if (rest.empty() || outbox_.try_keep(rest, rest[0].iov_len, outbox_room())) return true;
+  note(Limit::unsent_bytes);
+  return false;
 }
 
 Outbox::Room Connection::outbox_room() const {

@@ -52,5 +52,41 @@ TEST_F(ServerTest, AConnectionMayEndWhileItsRequestIsPassedOn) {
   for (std::thread& client : clients) client.join();
 }
 
+constexpr HttpLimits no_room() {
+  HttpLimits limits;
+  limits.write_stall_max_ms = 200;
+  limits.unsent_total_bytes_max = limits.unsent_files_total_bytes_max = 0;
+  return limits;
+}
+
+class FullSocketTest : public ServerForTest {
+ protected:
+  FullSocketTest() : ServerForTest(no_room()) {}
+  ~FullSocketTest() override { end(); }
+};
+
+// Whoever answers in a worker's place watches others, too: no client makes it wait.
+TEST_F(FullSocketTest, WhoAnswersInAWorkersPlaceDoesNotWaitForTheClient) {
+  std::latch answered(1);
+  start_worker([&](Exchange exchange) {
+    const std::string interim =
+        "HTTP/1.1 103 Early Hints\r\nX: " + std::string(60, 'x') + "\r\n\r\n";
+    while (exchange.send_interim(interim) != Sent::gone) {
+    }
+    const auto waits_in_vain = [this] {
+      Counters& counters = server().counters();
+      return counters.of(Limit::write_stall).load() + counters.of(Limit::write_rate).load();
+    };
+    const auto before = waits_in_vain();
+    EXPECT_GE(before, 1U);
+    exchange.expire();
+    EXPECT_EQ(waits_in_vain(), before);
+    answered.count_down();
+  });
+  const Fd client = connect();
+  send(client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  answered.wait();
+}
+
 }  // namespace
 }  // namespace corral::http
