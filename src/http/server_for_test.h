@@ -58,6 +58,7 @@ class ServerForTest : public testing::Test {
   }
 
   Server& server() { return server_; }
+  Log& log() { return log_; }
 
  private:
   // Both ends take little, so that a socket is soon full. What is accepted inherits it.
