@@ -17,7 +17,9 @@ from django.tasks.signals import task_finished, task_started
 from tasks_harness import backend, enqueue, new_store, row
 from tasks_site import tasks
 
+from corral.tasks import announce
 from corral.tasks.backend import DatabaseBackend
+from corral.tasks.hygiene import Hygiene
 from corral.tasks.models import Job, Node
 from corral.tasks.runner import SUCCESSFUL, Runner
 from corral.tasks.store import Store
@@ -276,15 +278,13 @@ def test_a_transaction_left_open_is_rolled_back(
 def test_a_raw_transaction_on_a_server_is_rolled_back(runner: Runner) -> None:
     from tasks_databases import require
 
-    from corral.tasks.hygiene import drop_open_transactions
-
     cursor = connections[require("postgresql")].cursor()
     cursor.execute("SELECT 1")
-    drop_open_transactions()
+    Hygiene().after()
     assert connections["postgresql"].connection is not None
     cursor.execute("BEGIN")
     cursor.execute("SELECT 1")
-    drop_open_transactions()
+    Hygiene().after()
     assert connections["postgresql"].connection is None
 
 
@@ -374,3 +374,40 @@ def test_on_every_database(alias: str, runner: Runner, named: None) -> None:
 
 def _all(store: Store) -> list[Any]:
     return store.claim(100, False)[0]
+
+
+def test_what_an_interrupted_attempt_left_is_cleaned_before_the_next(default_database: str) -> None:
+    hygiene = Hygiene()
+    hygiene.before()
+    connection.set_autocommit(False)
+    Node.objects.count()
+    hygiene.before()  # the attempt never came to its after()
+    assert connection.connection is None
+
+
+def test_signals_are_not_sent_where_nobody_listens(
+    store: Store, runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[str] = []
+    monkeypatch.setattr(announce, "_send", lambda signal, sender, result: heard.append(result.id))
+    log = logging.getLogger("django.tasks")
+    monkeypatch.setattr(log, "level", logging.WARNING)
+    log.manager._clear_cache()  # type: ignore[attr-defined]
+    run_task(store, runner, tasks.add, 1)
+    assert heard == []
+    run_task(store, runner, tasks.fail, "ValueError")
+    assert len(heard) == 1, "a failure is of a level that is wanted"
+    task_started.connect(_listen)
+    try:
+        run_task(store, runner, tasks.add, 1)
+    finally:
+        task_started.disconnect(_listen)
+    assert len(heard) == 2, "a receiver of the site"
+    monkeypatch.setattr(log, "level", logging.INFO)
+    log.manager._clear_cache()  # type: ignore[attr-defined]
+    run_task(store, runner, tasks.add, 1)
+    assert len(heard) == 4, "Django's own lines"
+
+
+def _listen(**signal: Any) -> None:
+    """A receiver."""

@@ -4,33 +4,55 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
+import time
 from typing import Any
 
-from django.db import close_old_connections, connections
+from django.db import connections
 
 logger = logging.getLogger("corral.tasks")
 
 # libpq's PGTransactionStatusType: active, in a transaction, in a failed one.
 _PQ_IN_TRANSACTION = (1, 2, 3)
 
+_FRESH_S = 1.0  # for so long nothing has to be looked at again
+
 
 class Hygiene:
     """What the runner does to its thread's connections, before a job and after it."""
 
-    def renew(self) -> None:
-        """Close those that are too old or broken."""
-        close_old_connections()
+    def __init__(self) -> None:
+        self._thread = threading.local()  # cleaned_at: time.monotonic()
 
-    def drop_open(self) -> None:
-        """Close those that a task left in a transaction."""
-        drop_open_transactions()
+    def before(self) -> None:
+        """Close those that grew too old, or broke, while the thread waited for a job.
 
+        Also what an attempt left unclean that was interrupted before `after`.
+        """
+        if time.monotonic() - getattr(self._thread, "cleaned_at", 0.0) > _FRESH_S:
+            self.after()
+        self._thread.cleaned_at = 0.0  # in use
 
-def drop_open_transactions() -> None:
-    """Roll back and close connections that are inside a transaction or have autocommit off."""
-    for connection in connections.all(initialized_only=True):
-        if _is_unclean(connection):
-            _drop(connection)
+    def after(self) -> None:
+        """Close those that a task left unclean, and those that are too old or broken.
+
+        Never raises, to lose no outcome.
+        """
+        try:
+            for connection in connections.all(initialized_only=True):
+                if _is_unclean(connection):
+                    _drop(connection)
+                else:
+                    connection.close_if_unusable_or_obsolete()
+        except BaseException as error:
+            with contextlib.suppress(BaseException):
+                logger.error(
+                    "CORRAL-562 a connection could not be cleaned after a job: %r; the next job "
+                    "tries again",
+                    error,
+                )
+            return
+        self._thread.cleaned_at = time.monotonic()
 
 
 def _is_unclean(connection: Any) -> bool:

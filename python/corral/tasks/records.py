@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Container
+from collections.abc import Callable, Container
+from json.encoder import c_make_encoder, encode_basestring_ascii
 from typing import Any
 
 MESSAGE_CHARS_MAX = 4_000
@@ -20,8 +21,28 @@ WORKER_CRASHED = "corral.exceptions.WorkerCrashed"
 TASK_EXECUTION_ERROR = "corral.exceptions.TaskExecutionError"
 TASK_TIMEOUT = "corral.exceptions.TaskTimeout"
 
-dumps = json.JSONEncoder(separators=(",", ":")).encode
+_encoder = json.JSONEncoder(separators=(",", ":"), check_circular=False)
+_decoder = json.JSONDecoder()
 loads = json.loads
+
+
+def _make_dumps() -> Callable[[Any], str]:
+    if c_make_encoder is None:
+        return _encoder.encode
+    # What _encoder.encode() makes anew for each text.
+    encode = c_make_encoder(
+        None, _encoder.default, encode_basestring_ascii, None, ":", ",", False, False, True
+    )
+    return lambda value: "".join(encode(value, 0))
+
+
+# Values without circles: they are normalized before, or ours.
+dumps = _make_dumps()
+
+
+def parse(payload: bytes) -> Any:
+    """What is in a payload, ASCII without anything around it. Raises ValueError."""
+    return _decoder.raw_decode(payload.decode("ascii"))[0]
 
 
 def error_entry(class_path: str, message: str, trace: str) -> dict[str, str]:

@@ -17,18 +17,16 @@ from datetime import datetime
 from random import Random
 from typing import Any, Protocol
 
-from django.dispatch import Signal
 from django.tasks import Task, TaskContext, TaskResult, TaskResultStatus, task_backends
 from django.tasks import base as django_tasks_base
 from django.tasks.base import TaskError
 from django.tasks.exceptions import InvalidTask
-from django.tasks.signals import task_finished, task_started
 from django.utils import timezone
 from django.utils.json import normalize_json
 
 from corral.exceptions import TaskTimeout
 
-from . import guest, lookup, records, retries
+from . import announce, guest, lookup, records, retries
 from .backend import DatabaseBackend
 from .hygiene import Hygiene
 from .policy import Policy
@@ -108,8 +106,8 @@ class Runner:
         """
         began = time.monotonic_ns()
         try:
-            self._hygiene.renew()
-            record = records.loads(payload)
+            self._hygiene.before()
+            record = records.parse(payload)
             # Made in the thread's own context, so that jobs find it there instead of making one
             # each.
             backend = _backend(record["backend"])
@@ -118,9 +116,8 @@ class Runner:
             return contextvars.copy_context().run(attempt)
         except BaseException as error:
             watch.hold()
+            self._hygiene.after()
             return _could_not_begin(payload, error, began)
-        finally:
-            _clean_up(self._hygiene)
 
     def _attempt(
         self, record: dict[str, Any], backend: DatabaseBackend, began: int, watch: Watch
@@ -138,7 +135,7 @@ class Runner:
         kept_for = backend.parsed_options.kept_for
         if policy.timeout is not None:
             self._set_limit(watch, policy, context, outcome, kept_for(policy, successful=False))
-        _send(task_started, sender, result)
+        announce.started(sender, result)
         try:
             value = normalize_json(_call(result, context))
             text = records.dumps(value)
@@ -148,17 +145,18 @@ class Runner:
             # A task may turn the interrupt into something else; what is written is the timeout.
             failure = error if watch.hold() else _timeout(policy)
             outcome["ended"] = time.monotonic_ns()
-            self._hygiene.drop_open()
+            self._hygiene.after()
             outcome["retention"] = kept_for(policy, successful=False)
             status = self._note_failure(policy, context, failure, record["errors"], outcome)
             if status == FAILED:
-                # Inside the handler, where Django's own receiver finds the traceback to log.
-                _send(task_finished, sender, result)
+                announce.failed(sender, result)
+                self._hygiene.after()  # the receivers' connections
         else:
             outcome["ended"] = time.monotonic_ns()
-            self._hygiene.drop_open()
+            self._hygiene.after()
             _succeed(result, value)
-            _send(task_finished, sender, result)
+            if announce.succeeded(sender, result):
+                self._hygiene.after()
             outcome["return_value"] = text
             outcome["retention"] = kept_for(policy, successful=True)
             status = SUCCESSFUL
@@ -314,20 +312,6 @@ def _succeed(result: TaskResult, value: Any) -> None:
     object.__setattr__(result, "status", TaskResultStatus.SUCCESSFUL)
 
 
-def _send(signal: Signal, sender: type[DatabaseBackend], result: TaskResult) -> None:
-    """Tell the receivers; one that raises is logged and loses neither job nor thread."""
-    try:
-        signal.send_robust(sender, task_result=result)
-    except BaseException as error:
-        with contextlib.suppress(BaseException):
-            logger.error(
-                "CORRAL-560 a receiver of a task signal raised %r; job %s goes on without it",
-                error,
-                result.id,
-                exc_info=error,
-            )
-
-
 def _could_not_begin(payload: bytes, error: BaseException, began: int) -> Outcome:
     """The outcome of a job whose task cannot be had: not importable, or not a task."""
     entry = records.exception_entry(error, hidden_files=_OUR_FILES)
@@ -350,17 +334,3 @@ def _log_quietly(payload: bytes, entry: dict[str, str]) -> None:
         )
     except BaseException as error:
         sys.stderr.write(f"CORRAL-561 a job could not begin and is FAILED: {type(error)}\n")
-
-
-def _clean_up(hygiene: Hygiene) -> None:
-    """Leave nothing of a job in the thread's connections; must not raise, to lose no outcome."""
-    try:
-        hygiene.drop_open()
-        hygiene.renew()
-    except BaseException as error:
-        with contextlib.suppress(BaseException):
-            logger.error(
-                "CORRAL-562 a connection could not be cleaned after a job: %r; the next job "
-                "tries again",
-                error,
-            )
