@@ -25,6 +25,7 @@ enum class Kind : std::uint8_t {
   serve = 2,   // every process of the generation is ready: begin accepting
   drain = 3,   // text: milliseconds of grace; finish what runs, then exit 0
   stop = 4,    // exit at once, 3
+  place = 5,   // text: the scoreboard's descriptor and the child's slot; follows `config`
   // child to parent
   ready = 16,   // text: empty, or a note worth logging
   failed = 17,  // text: the one line a person needs; the child exits 1 after it

@@ -48,8 +48,8 @@ std::string describe_ending(int wait_status) {
          (WCOREDUMP(wait_status) ? " (core dumped)" : "");
 }
 
-Child::Child(std::string name, const ProcessSpec& spec, Milliseconds pause_max_ms)
-    : name_(std::move(name)), spec_(spec), backoff_(pause_max_ms) {}
+Child::Child(std::string name, const ProcessSpec& spec, std::size_t slot, Milliseconds pause_max_ms)
+    : name_(std::move(name)), spec_(spec), slot_(slot), backoff_(pause_max_ms) {}
 
 Result<void> Child::start(const std::vector<int>& inherited_fds, Milliseconds boot_max_ms) {
   auto channel = control::Channel::make_pair();
@@ -64,6 +64,7 @@ Result<void> Child::start(const std::vector<int>& inherited_fds, Milliseconds bo
   process_ = std::move(*process);
   channel_ = std::move(ours);
   channel_.send(Kind::config, spec_.config);  // should it be dead already, its end will say so
+  channel_.send(Kind::place, std::to_string(inherited_fds.front()) + " " + std::to_string(slot_));
   started_ms_ = monotonic_ms();
   serving_since_ms_ = 0;
   was_killed_ = false;

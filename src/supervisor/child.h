@@ -11,6 +11,7 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <limits>
 #include <optional>
 #include <string>
@@ -35,10 +36,11 @@ std::string describe_ending(int wait_status);
 
 class Child {
  public:
-  // `spec` outlives the Child.
-  Child(std::string name, const ProcessSpec& spec, Milliseconds pause_max_ms);
+  // `spec` outlives the Child. `slot`: of the scoreboard, this place's own.
+  Child(std::string name, const ProcessSpec& spec, std::size_t slot, Milliseconds pause_max_ms);
 
   // paused -> booting, and the configuration is on its way. On an error it stays paused.
+  // The first of the inherited descriptors is the scoreboard's.
   Result<void> start(const std::vector<int>& inherited_fds, Milliseconds boot_max_ms);
   void become_ready();
   void serve();
@@ -59,6 +61,7 @@ class Child {
 
   ChildState state() const { return state_; }
   const std::string& name() const { return name_; }
+  std::size_t slot() const { return slot_; }
   pid_t pid() const { return process_.pid; }
   bool is_running() const { return process_.pid > 0; }
   bool was_killed() const { return was_killed_; }
@@ -81,6 +84,7 @@ class Child {
 
   const std::string name_;
   const ProcessSpec& spec_;
+  const std::size_t slot_;
   ChildState state_ = ChildState::paused;
   Process process_;
   control::Channel channel_;

@@ -16,8 +16,9 @@ using control::Kind;
 // beyond our reach.
 constexpr Milliseconds kSilentMs = 5'000;
 
-std::vector<int> inherited_fds(const Plan& plan) {
-  std::vector<int> fds = plan.listen_fds;
+std::vector<int> inherited_fds(const Plan& plan, const control::Scoreboard& scoreboard) {
+  std::vector<int> fds = scoreboard.fds();
+  fds.insert(fds.end(), plan.listen_fds.begin(), plan.listen_fds.end());
   for (int fd : {plan.wake_fd, plan.access_fd}) {
     if (fd >= 0) fds.push_back(fd);
   }
@@ -32,12 +33,30 @@ std::string seconds(Milliseconds ms) {
 
 }  // namespace
 
-Generation::Generation(const Plan& plan, Log& log)
-    : plan_(plan), log_(log), inherited_fds_(inherited_fds(plan)) {
+Result<control::Scoreboard> make_scoreboard(const Plan& plan) {
+  std::size_t count = 0;
+  for (const ProcessSpec& spec : plan.processes) count += static_cast<std::size_t>(spec.count);
+  auto scoreboard = control::Scoreboard::create(count);
+  if (!scoreboard) return scoreboard;
+  std::size_t slot = 0;
+  for (const ProcessSpec& spec : plan.processes) {
+    for (int i = 0; i < spec.count; ++i, ++slot) {
+      if (spec.count == 1) continue;
+      if (auto added = scoreboard->add_inbox(slot); !added) return added.error();
+    }
+  }
+  return scoreboard;
+}
+
+Generation::Generation(const Plan& plan, control::Scoreboard& scoreboard, Log& log)
+    : plan_(plan),
+      scoreboard_(scoreboard),
+      log_(log),
+      inherited_fds_(inherited_fds(plan, scoreboard)) {
   for (const ProcessSpec& spec : plan.processes) {
     for (int i = 0; i < spec.count; ++i) {
       const std::string name = spec.count > 1 ? spec.name + "." + std::to_string(i) : spec.name;
-      children_.emplace_back(name, spec, plan.backoff_max_ms);
+      children_.emplace_back(name, spec, children_.size(), plan.backoff_max_ms);
     }
   }
 }
@@ -129,6 +148,7 @@ bool Generation::owns(pid_t pid) const {
 }
 
 void Generation::boot(Child& child) {
+  scoreboard_.begin(child.slot());
   const auto started = child.start(inherited_fds_, plan_.boot_max_ms);
   if (started) return;
   if (state_ == GenerationState::booting) return fail(child, -1, started.error().message);
@@ -175,6 +195,7 @@ void Generation::on_closed(Child& child) {
 }
 
 void Generation::on_ending(Child& child, int wait_status, pid_t pid) {
+  scoreboard_.clear(child.slot());
   const std::string how = child.name() + " " + describe_ending(wait_status);
   const std::string& reason = child.last_words().empty() ? how : child.last_words();
   switch (state_) {

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "control/scoreboard.h"
 #include "supervisor/child.h"
 #include "supervisor/plan.h"
 
@@ -28,10 +29,14 @@ constexpr Milliseconds kGraceMarginMs = 1'000;
 // From "stop at once" to the kill.
 constexpr Milliseconds kStopPatienceMs = 200;
 
+// A slot for each child of the plan, in the order of the children. Those that are several of a kind
+// have inboxes.
+Result<control::Scoreboard> make_scoreboard(const Plan& plan);
+
 class Generation {
  public:
-  // `plan` and `log` outlive it.
-  Generation(const Plan& plan, Log& log);
+  // `plan` and `log` outlive it, and so does the scoreboard, which is made for the plan.
+  Generation(const Plan& plan, control::Scoreboard& scoreboard, Log& log);
 
   void start();
   void serve();
@@ -68,6 +73,7 @@ class Generation {
   void settle();
 
   const Plan& plan_;
+  control::Scoreboard& scoreboard_;
   Log& log_;
   std::vector<int> inherited_fds_;  // constant
   std::deque<Child> children_;      // constant in number; a deque because children do not move

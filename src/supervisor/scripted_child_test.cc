@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "control/channel.h"
+#include "control/scoreboard.h"
 
 namespace corral::supervisor {
 namespace {
@@ -106,6 +107,8 @@ class ScriptedChild {
 
   void answer(const control::Message& message) {
     switch (message.kind) {
+      case Kind::place:
+        return has("slot") ? take_slot(message.text) : void();
       case Kind::serve:
         return report("serve");
       case Kind::stop:
@@ -119,6 +122,21 @@ class ScriptedChild {
       default:
         _exit(92);
     }
+  }
+
+  // Says how it finds its slot, and leaves it in use.
+  void take_slot(const std::string& place) {
+    std::istringstream words(place);
+    int fd = -1;
+    std::size_t index = 0;
+    words >> fd >> index;
+    auto board = control::Scoreboard::attach(fd);
+    if (!board) _exit(94);
+    control::Slot& slot = board->slot(index);
+    const auto was = slot.state.exchange(control::SlotState::serving);
+    report("slot " + std::to_string(index) + " of " + std::to_string(board->slots()) +
+           ", incarnation " + std::to_string(slot.incarnation.load()) +
+           (was == control::SlotState::free ? ", was free" : ", was in use"));
   }
 
   void drain(const std::string& grace) {

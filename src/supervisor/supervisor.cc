@@ -55,8 +55,8 @@ enum class State { booting, serving, draining, stopping, stopped };
 
 class Supervisor {
  public:
-  Supervisor(const Plan& plan, Log& log, Signals& signals)
-      : plan_(plan), log_(log), signals_(signals), generation_(plan, log) {}
+  Supervisor(const Plan& plan, control::Scoreboard& scoreboard, Log& log, Signals& signals)
+      : plan_(plan), log_(log), signals_(signals), generation_(plan, scoreboard, log) {}
 
   int run();
 
@@ -213,7 +213,12 @@ int run(const Plan& plan, Log& log) {
     log.error(101, "failed to start: " + signals.error().message);
     return kFailed;
   }
-  return Supervisor(plan, log, *signals).run();
+  auto scoreboard = make_scoreboard(plan);
+  if (!scoreboard) {
+    log.error(101, "failed to start: " + scoreboard.error().message);
+    return kFailed;
+  }
+  return Supervisor(plan, *scoreboard, log, *signals).run();
 }
 
 }  // namespace corral::supervisor

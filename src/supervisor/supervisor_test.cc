@@ -368,8 +368,8 @@ TEST(Supervisor, ChildrenInheritExactlyWhatTheyShould) {
         << fd << " in " << node.events[fds];
   }
   const std::string& list = node.events[fds];
-  EXPECT_EQ(std::count(list.begin(), list.end(), ' '), 1 + 7)
-      << list;  // those and the control channel
+  EXPECT_EQ(std::count(list.begin(), list.end(), ' '), 1 + 8)
+      << list;  // those, the control channel and the scoreboard
   std::uint64_t steering = 0;
   for (int signal : kSteeringSignals) steering |= std::uint64_t{1} << (signal - 1);
   // Signals 32 and 33 belong to the C library: a program that was started with them ignored cannot
@@ -451,6 +451,21 @@ TEST(Supervisor, StrangeChildrenAreBuriedAndMeanNothing) {
   EXPECT_EQ(node.wait_exit(), 0);
   EXPECT_EQ(node.log.count("CORRAL-"), 0);
   for (int fd : {gate[0], pids[0], pids[1]}) close(fd);
+}
+
+TEST(Supervisor, ADeadChildsSlotIsFreeForTheNext) {
+  Node node;
+  node.add("web", "slot ready", 2);
+  node.start();
+  expect_line(node, "listening on");
+  const pid_t second = node.wait_event("slot 1 of 2, incarnation 1, was free");
+  ASSERT_GT(second, 0);
+  node.wait_event("serve");
+  ::kill(second, SIGKILL);
+  EXPECT_GT(node.wait_event("slot 1 of 2, incarnation 2, was free"), 0);
+  EXPECT_EQ(node.events.count("slot 0 of 2, incarnation 1, was free"), 1);
+  node.signal(SIGTERM);
+  EXPECT_EQ(node.wait_exit(), 0);
 }
 
 // A shell that ignores SIGCHLD and blocks signals passes both on; exit codes and children must not
