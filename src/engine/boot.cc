@@ -1,9 +1,12 @@
 // From configuration to READY.
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+#include <sstream>
 
+#include "base/check.h"
 #include "engine/allocator.h"
 #include "engine/engine.h"
 #include "gateway/task_program.h"
@@ -50,6 +53,7 @@ Engine::~Engine() = default;
 
 Result<void> Engine::boot() {
   tune_allocator(all_workers(config_));
+  if (Result<void> taken = take_place(); !taken) return taken;
   if (Result<void> built = build(); !built) return built;
   watch_.start();
   for (Slot& slot : slots_) start_worker(slot);
@@ -69,17 +73,30 @@ Result<void> Engine::build() {
   }
   if (config_.listen_fds.empty()) return {};
   server_ = std::make_unique<http::Server>(config_.http, config_.http_options, config_.admission,
-                                           listening(), requests_, log_);
+                                           make_siblings(), requests_, log_);
   return server_->start(config_.listen_fds);
 }
 
-// Workers in processes of their own are one group each, with its only worker.
-http::Server::Listening Engine::listening() const {
-  for (const GroupConfig& group : config_.groups) {
-    const bool is_one_of_many = group.placement == interp::Placement::main && group.multiprocess;
-    if (group.role == Role::web && is_one_of_many) return http::Server::Listening::with_others;
-  }
-  return http::Server::Listening::alone;
+// The supervisor says it right after the configuration.
+Result<void> Engine::take_place() {
+  const auto message = channel_.receive(-1);
+  if (message->kind == control::Kind::closed) give_up(0);
+  CORRAL_CHECK(message->kind == control::Kind::place, "the supervisor gives a place at first");
+  std::istringstream words(message->text);
+  int fd = -1;
+  words >> fd >> place_;
+  auto scoreboard = control::Scoreboard::attach(fd);
+  if (!scoreboard) return scoreboard.error();
+  scoreboard_.emplace(std::move(*scoreboard));
+  scoreboard_->slot(place_).pid.store(getpid(), std::memory_order_relaxed);
+  tell_state(control::SlotState::booting);
+  return {};
+}
+
+void Engine::tell_state(control::SlotState state) { scoreboard_->slot(place_).state.store(state); }
+
+std::unique_ptr<http::Siblings> Engine::make_siblings() {
+  return std::make_unique<http::Siblings>(*scoreboard_, place_, config_.http.connections_max);
 }
 
 void Engine::build_keeper() {

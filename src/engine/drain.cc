@@ -50,6 +50,7 @@ int Engine::drain(Milliseconds grace_ms) {
 
 void Engine::stop_web() {
   if (!server_) {
+    tell_state(control::SlotState::draining);
     web_drained_ = true;
     return;
   }

@@ -57,7 +57,11 @@ void Engine::serve() {
     if (!message) continue;
     switch (message->kind) {
       case control::Kind::serve:
-        if (server_) server_->serve();
+        if (server_) {
+          server_->serve();
+        } else {
+          tell_state(control::SlotState::serving);
+        }
         break;
       case control::Kind::drain:
         drain_ms_ = std::max(0, std::atoi(message->text.c_str()));

@@ -14,11 +14,13 @@
 #include <atomic>
 #include <list>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/fd.h"
 #include "base/thread.h"
 #include "control/channel.h"
+#include "control/scoreboard.h"
 #include "dispatch/queue.h"
 #include "engine/config.h"
 #include "engine/job_store.h"
@@ -58,7 +60,9 @@ class Engine {
   // --- boot.cc
   Result<void> boot();
   Result<void> build();
-  http::Server::Listening listening() const;
+  Result<void> take_place();
+  std::unique_ptr<http::Siblings> make_siblings();
+  void tell_state(control::SlotState state);
   void build_keeper();
   void start_worker(Slot& slot);
   std::unique_ptr<exec::Program> make_program(Slot& slot);
@@ -101,6 +105,8 @@ class Engine {
   Log& log_;
   Fd attention_;
   gateway::Host host_;
+  std::optional<control::Scoreboard> scoreboard_;
+  std::size_t place_ = 0;  // slot of the scoreboard
   dispatch::Queue<http::Exchange> requests_;
   std::unique_ptr<http::Server> server_;
   std::unique_ptr<JobStore> store_;

@@ -22,7 +22,7 @@ constexpr int kAcceptsPerLook = 16;
 // Of shared sockets one connection at a time. The kernel asks the process that has waited longest
 // first: who has taken one goes to the end of that line.
 void Server::accept_some(Listener& listener) {
-  if (listening_ == Listening::alone) {
+  if (!is_shared()) {
     accept_up_to(listener.endpoint(), kAcceptsPerTurn);
     return;
   }
@@ -33,19 +33,30 @@ void Server::accept_some(Listener& listener) {
   listen(listener);
 }
 
-// The standby polls because this process's workers are busy: the kernel shall not ask it.
-void Server::leave_listeners_to_others() {
-  if (!accepting_ || queue_.sleeping_threads() > 0) return;
-  standing_back_ = true;
-  stop_listening();
+// While the standby polls. An accepted connection that has been read cannot be passed on any more:
+// while no thread of this process is about to be free, connections are left to the others.
+void Server::mind_occupation() {
+  has_no_thread_ = queue_.sleeping_threads() == 0;
+  if (!polling_->is_occupied()) return stop_standing_back();
+  become_occupied(true);
+  if (accepting_) {
+    standing_back_ = true;
+    stop_listening();
+  }
+  if (standing_back_) accept_what_nobody_wants();
+}
+
+void Server::end_occupation() {
+  has_no_thread_ = false;
+  stop_standing_back();
+}
+
+void Server::stop_standing_back() {
+  become_occupied(false);
+  if (std::exchange(standing_back_, false)) resume_accepting();
 }
 
 void Server::accept_what_nobody_wants() {
-  if (!standing_back_) return;
-  if (queue_.sleeping_threads() > 0) {  // one of this process is free meanwhile
-    standing_back_ = false;
-    return resume_accepting();
-  }
   const Milliseconds now_ms = monotonic_ms();
   if (now_ms < next_look_ms_) return;
   const bool is_news = now_ms > next_look_ms_ + kPatienceMs;  // nobody looked for a while
@@ -64,8 +75,10 @@ void Server::stop_listening() {
 }
 
 void Server::listen(Listener& listener) {
-  // Several processes may share the socket: only one of them is woken.
-  if (loop_->add(listener.endpoint().fd.get(), EPOLLIN | EPOLLEXCLUSIVE, listener)) return;
+  // Several processes may share the socket: only one of them is woken, unless that might be one
+  // that does not react.
+  const std::uint32_t events = EPOLLIN | (is_one_silent_ ? 0u : std::uint32_t{EPOLLEXCLUSIVE});
+  if (loop_->add(listener.endpoint().fd.get(), events, listener)) return;
   log_.error(303, "cannot watch a listening socket; its connections are not accepted",
              {{"errno", errno}});
 }
@@ -92,10 +105,9 @@ bool Server::accept_up_to(Endpoint& endpoint, int count) {
         break;
     }
     add_one(counters_.accepted);
-    auto* connection = new Connection(*this, endpoint, std::move(accepted));
-    connections_.insert(connection);
-    constexpr std::uint32_t kEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
-    if (!loop_->add(connection->fd(), kEvents, *connection)) drop(*connection);
+    const auto sibling = inbox_ ? siblings_->choose_for_new() : std::nullopt;
+    if (!try_pass(sibling, accepted.fd.get(), {endpoint.index, 0}))
+      adopt(endpoint, std::move(accepted), 0);
   }
   return false;
 }

@@ -8,14 +8,17 @@
 
 namespace corral::http {
 
-Connection::Connection(Server& server, const Endpoint& endpoint, net::Accepted accepted)
+Connection::Connection(Server& server, const Endpoint& endpoint, net::Accepted accepted,
+                       std::uint32_t requests)
     : server_(server),
       endpoint_(endpoint),
       fd_(std::move(accepted.fd)),
       peer_(std::move(accepted.peer)),
       trust_(server.judge_peer(peer_)),
+      first_request_(requests == 0),
       finder_(server.limits()),
-      chunked_(server.limits()) {
+      chunked_(server.limits()),
+      requests_(requests) {
   set_deadline(server_.limits().header_time_max_ms);
 }
 
@@ -32,7 +35,20 @@ void Connection::on_events(std::uint32_t events) {
   }
   token_.fetch_and(~kMarked, std::memory_order_relaxed);
   unread_ = true;
+  if (server_.passes_on() && try_pass_on()) return;
   settle(step());
+}
+
+// To a sibling, where nothing of the next request has been read. Then this one is gone: it stays
+// held, so that further events of the turn pass it by.
+bool Connection::try_pass_on() {
+  if (stage_ != Stage::idle || !input_.empty() || !outbox_.empty() ||
+      peer_ended_.load(std::memory_order_relaxed))
+    return false;
+  const PassedNote note{endpoint_.index, static_cast<std::uint32_t>(requests_)};
+  if (!server_.try_pass_on(fd(), note)) return false;
+  server_.drop(*this);
+  return true;
 }
 
 // One look at the connection, whatever it is waiting for.

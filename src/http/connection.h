@@ -41,7 +41,9 @@ struct Endpoint;
 
 class Connection final : public net::Source {
  public:
-  Connection(Server& server, const Endpoint& endpoint, net::Accepted accepted);
+  // `requests`: those that siblings have answered on it.
+  Connection(Server& server, const Endpoint& endpoint, net::Accepted accepted,
+             std::uint32_t requests);
   ~Connection() override;
 
   int fd() const { return fd_.get(); }
@@ -83,6 +85,7 @@ class Connection final : public net::Source {
   void go_on_after(Next next);
   Next step();
   bool try_let_go();
+  bool try_pass_on();
 
   // --- reading
   Next read_and_proceed();

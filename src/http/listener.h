@@ -1,4 +1,4 @@
-// What the loop tells of a listening socket. Of server.h, for its own sources.
+// What the loop tells of listening sockets and of the inbox. Of server.h, for its own sources.
 #pragma once
 
 #include "http/server.h"
@@ -18,6 +18,16 @@ class Server::Listener final : public net::Source {
  private:
   Server& server_;
   Endpoint& endpoint_;
+};
+
+// Connections from siblings.
+class Server::Inbox final : public net::Source {
+ public:
+  explicit Inbox(Server& server) : server_(server) {}
+  void on_events(std::uint32_t) override { server_.read_inbox(); }
+
+ private:
+  Server& server_;
 };
 
 }  // namespace corral::http

@@ -9,6 +9,7 @@ namespace {
 constexpr std::chrono::milliseconds kTick{1};
 // While no worker is idle, requests can as well wait in their sockets.
 constexpr int kBusyTicks = 5;
+constexpr Milliseconds kOccupiedMs = 5;
 // After so many ticks in which a worker only waited for events, the standby sleeps until it leaves.
 constexpr int kQuietTicks = 20;
 // To wake a thread costs about 4 microseconds of CPU.
@@ -81,15 +82,20 @@ std::optional<Polling::Queue::Taken> Polling::take(const std::atomic<bool>& leav
     if (!taken && try_hold()) taken = poll_for_one(leaves);
     if (taken) {
       runs = {monotonic_ns(), 1};
+      takes_.fetch_add(1, std::memory_order_relaxed);
       return taken;
     }
+    if (options_.standby_hears_of_idle && standby_polls_.load()) loop_.wake();
     queue_.wait(leaves);
   }
 }
 
 std::optional<Polling::Queue::Taken> Polling::try_take() {
   std::optional<Queue::Taken> taken = queue_.try_pop();
-  if (taken) ++runs.count;
+  if (taken) {
+    ++runs.count;
+    takes_.fetch_add(1, std::memory_order_relaxed);
+  }
   return taken;
 }
 
@@ -97,13 +103,20 @@ std::optional<Polling::Queue::Taken> Polling::try_take() {
 std::optional<Polling::Queue::Taken> Polling::poll_for_one(const std::atomic<bool>& leaves) {
   std::optional<Queue::Taken> taken = queue_.try_pop();
   while (!taken && !queue_.is_over() && !leaves.load(std::memory_order_acquire)) {
+    tell_free(true);
     loop_.poll(net::EventLoop::kUntilEvent);
     turns_.fetch_add(1, std::memory_order_relaxed);
     taken = queue_.try_pop();
   }
+  tell_free(false);
   let_go();
   if (!taken || !are_runs_short()) queue_.wake_one();
   return taken;
+}
+
+void Polling::tell_free(bool is_free) {
+  if (options_.is_free != nullptr)
+    options_.is_free->store(is_free ? 1 : 0, std::memory_order_relaxed);
 }
 
 void Polling::note_runs() {
@@ -143,6 +156,7 @@ void Polling::look_if_asked() {
 
 // Whether nobody polls and nobody has for long enough.
 bool Polling::is_unattended() {
+  note_takes();
   const std::uint64_t turns = turns_.load(std::memory_order_relaxed);
   const bool is_polled = std::exchange(turns_seen_, turns) != turns;
   const bool is_held = held_.load(std::memory_order_relaxed);
@@ -150,6 +164,16 @@ bool Polling::is_unattended() {
   unattended_ticks_ = is_held || is_polled ? 0 : unattended_ticks_ + 1;
   const int patience = queue_.sleeping_threads() > 0 ? 1 : kBusyTicks;
   return unattended_ticks_ >= patience;
+}
+
+void Polling::note_takes() {
+  const std::uint64_t takes = takes_.load(std::memory_order_relaxed);
+  if (std::exchange(takes_seen_, takes) != takes) taken_ms_ = monotonic_ms();
+}
+
+bool Polling::is_occupied() {
+  note_takes();
+  return queue_.sleeping_threads() == 0 && monotonic_ms() - taken_ms_ >= kOccupiedMs;
 }
 
 void Polling::sleep_while_others_poll() {

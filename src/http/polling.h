@@ -34,6 +34,8 @@ class Polling {
     Milliseconds standby_turn_max_ms = net::EventLoop::kUntilEvent;
     // A worker that has nothing to do tells the standby, whose turn ends at once.
     bool standby_hears_of_idle = false;
+    // Set to 1 while a worker waits for events, to 0 when it has a request.
+    std::atomic<std::uint32_t>* is_free = nullptr;
     // On the standby's thread with the baton held: before its first turn in a row, after each, and
     // after the last.
     std::function<void()> on_standby_begin = [] {};
@@ -64,6 +66,10 @@ class Polling {
   // Workers look again: the queue has been closed, or some of them are to leave.
   void wake();
 
+  // --- the standby, in its functions
+  // No worker is idle, and for a while none has taken a request: what they are in takes long.
+  bool is_occupied();
+
   // --- io-0
   void stand_by();  // returns after stop()
   void stop();      // from any thread
@@ -74,6 +80,8 @@ class Polling {
   void wake_standby();
   std::optional<Queue::Taken> poll_for_one(const std::atomic<bool>& leaves);
   void note_runs();
+  void note_takes();
+  void tell_free(bool is_free);
   void rest_for_a_tick();
   void look_if_asked();
   void sleep_while_others_poll();
@@ -94,11 +102,14 @@ class Polling {
   std::atomic<std::thread::id> poller_{};
   std::atomic<std::thread::id> standby_{};
   std::atomic<std::uint64_t> turns_{0};  // made by anybody
+  std::atomic<std::uint64_t> takes_{0};  // of requests
   std::atomic<std::int64_t> run_ns_{0};  // a request's run, of late
   std::mutex mutex_;
   std::condition_variable awake_;  // of the standby; with mutex_
   // The standby's own:
   std::uint64_t turns_seen_ = 0;
+  std::uint64_t takes_seen_ = 0;
+  Milliseconds taken_ms_ = 0;  // when takes_ changed, as far as was seen
   int quiet_ticks_ = 0;
   int unattended_ticks_ = 0;
 };

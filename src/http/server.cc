@@ -13,13 +13,13 @@ constexpr Milliseconds kTickMs = 250;
 }  // namespace
 
 Server::Server(HttpLimits limits, HttpOptions options, AdmissionLimits admission,
-               Listening listening, Queue& queue, Log& log)
+               std::unique_ptr<Siblings> siblings, Queue& queue, Log& log)
     : limits_(limits),
       options_(std::move(options)),
       server_line_(options_.server_header == "none" ? ""
                                                     : "Server: " + options_.server_header + "\r\n"),
       admission_(admission),
-      listening_(listening),
+      siblings_(std::move(siblings)),
       queue_(queue),
       log_(log),
       body_budget_(std::make_shared<Budget>(limits_.body_memory_total_bytes_max)),
@@ -40,6 +40,7 @@ Result<void> Server::start(std::vector<int> listen_fds) {
   for (int fd : listen_fds) {
     Endpoint& endpoint = endpoints_.emplace_back();
     endpoint.fd = Fd(fd);
+    endpoint.index = static_cast<std::uint32_t>(listeners_.size());
     // Several processes accept from it: whoever comes late must not wait inside accept.
     net::set_nonblocking(fd);
     endpoint.address = net::local_address(fd);
@@ -48,14 +49,13 @@ Result<void> Server::start(std::vector<int> listen_fds) {
   loop_->set_tick(kTickMs, [this] { tick(); });
   Polling::Options options;
   options.on_look = [this] { held_back_.send_all(); };
-  if (listening_ == Listening::with_others) {
+  if (is_shared()) {
     options.standby_turn_max_ms = kLookMs;
     options.standby_hears_of_idle = true;
-    options.on_standby_begin = [this] { leave_listeners_to_others(); };
-    options.on_standby_turn = [this] { accept_what_nobody_wants(); };
-    options.on_standby_end = [this] {
-      if (std::exchange(standing_back_, false)) resume_accepting();
-    };
+    options.is_free = &siblings_->own().is_free;
+    options.on_standby_begin = [this] { mind_occupation(); };
+    options.on_standby_turn = [this] { mind_occupation(); };
+    options.on_standby_end = [this] { end_occupation(); };
   }
   polling_ = std::make_unique<Polling>(*loop_, queue_, std::move(options));
   thread_ = Thread("io-0", [this] {
@@ -71,7 +71,10 @@ Result<void> Server::start(std::vector<int> listen_fds) {
 }
 
 void Server::serve() {
-  loop_->post([this] { resume_accepting(); });
+  loop_->post([this] {
+    open_inbox();
+    resume_accepting();
+  });
 }
 
 void Server::drain(std::function<void()> on_drained) {
@@ -90,6 +93,7 @@ void Server::stop() {
 // Of a connection that the poller holds, or nobody.
 void Server::drop(Connection& connection) {
   connections_.erase(&connection);
+  count_connections();
   loop_->remove(connection.fd());
   connection.close();
   loop_->retire(std::unique_ptr<net::Source>(&connection));
@@ -117,7 +121,8 @@ void Server::tick() {
   for (Connection* connection : all) connection->on_tick(now_ms);
   refuse_overdue();
   blocks_->release_idle();
-  if (listening_ == Listening::with_others) {
+  if (siblings_) tell_siblings();
+  if (is_shared()) {
     // The kernel may have told of a connection only a process that became busy in that moment.
     for (auto& listener : listeners_) accept_some(*listener);
   }
@@ -125,6 +130,7 @@ void Server::tick() {
 }
 
 void Server::begin_drain() {
+  close_inbox();
   if (std::exchange(standing_back_, false)) resume_accepting();  // nothing can wait any longer
   const bool was_serving = accepting_ || paused_until_ms_ != 0;
   if (was_serving) {

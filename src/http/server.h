@@ -27,6 +27,7 @@
 #include "http/limit_log.h"
 #include "http/polling.h"
 #include "http/request_id.h"
+#include "http/siblings.h"
 #include "net/event_loop.h"
 #include "net/networks.h"
 
@@ -36,22 +37,16 @@ namespace corral::http {
 struct Endpoint {
   Fd fd;
   net::Address address;
+  std::uint32_t index = 0;  // among the listening sockets
 };
 
 class Server {
  public:
   using Queue = dispatch::Queue<Exchange>;
 
-  // Who else accepts from the listening sockets.
-  enum class Listening {
-    alone,
-    // Other processes do. An accepted connection cannot be given back: while no worker of this one
-    // is free, connections are left to the others, as long as they take them.
-    with_others,
-  };
-
-  Server(HttpLimits limits, HttpOptions options, AdmissionLimits admission, Listening listening,
-         Queue& queue, Log& log);
+  // `siblings` accept from the same sockets; nothing: nobody does, and no scoreboard is written.
+  Server(HttpLimits limits, HttpOptions options, AdmissionLimits admission,
+         std::unique_ptr<Siblings> siblings, Queue& queue, Log& log);
   ~Server();
 
   // Starts io-0. The descriptors become the server's.
@@ -95,13 +90,15 @@ class Server {
  private:
   friend class Connection;
   class Listener;
+  class Inbox;
 
-  // --- the poller
+  // --- the poller: accepting.cc
+  bool is_shared() const { return siblings_ && !siblings_->is_alone(); }
   void accept_some(Listener& listener);
   bool accept_up_to(Endpoint& endpoint, int count);
-  void drop(Connection& connection);
-  void tick();
-  void leave_listeners_to_others();
+  void mind_occupation();
+  void end_occupation();
+  void stop_standing_back();
   void accept_what_nobody_wants();
   void stop_listening();
   void listen(Listener& listener);
@@ -109,6 +106,25 @@ class Server {
   bool make_room();
   void pause_accepting(const char* reason);
   void resume_accepting();
+
+  // --- the poller: passing.cc
+  void adopt(const Endpoint& endpoint, net::Accepted accepted, std::uint32_t requests);
+  bool try_pass(std::optional<std::size_t> sibling, int fd, const PassedNote& note);
+  // Whether connections whose next request has not been read might be better off elsewhere.
+  bool passes_on() const { return has_no_thread_ || surplus_ > 0; }
+  bool try_pass_on(int fd, const PassedNote& note);
+  void open_inbox();
+  void close_inbox();
+  void read_inbox();
+  void take_back();
+  void take_in(control::Receipt receipt, Siblings::Received received);
+  void tell_siblings();
+  void become_occupied(bool is_occupied);
+  void count_connections();
+
+  // --- the poller
+  void drop(Connection& connection);
+  void tick();
   void begin_drain();
   void check_drained();
 
@@ -129,7 +145,7 @@ class Server {
   const HttpOptions options_;
   const std::string server_line_;
   const AdmissionLimits admission_;
-  const Listening listening_;
+  const std::unique_ptr<Siblings> siblings_;
   Queue& queue_;
   Log& log_;
   Counters counters_;
@@ -150,7 +166,12 @@ class Server {
   std::list<Endpoint> endpoints_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::unordered_set<Connection*> connections_;
+  std::unique_ptr<Inbox> inbox_;
   bool accepting_ = false;
+  bool is_occupied_ = false;    // what the siblings are told
+  bool has_no_thread_ = false;  // the standby polls because all are busy
+  bool is_one_silent_ = false;  // of the siblings
+  std::uint32_t surplus_ = 0;   // connections to pass on
   bool standing_back_ = false;  // from shared listeners, which are accepted from all the same
   Milliseconds next_look_ms_ = 0;
   Milliseconds waiting_since_ms_ = 0;  // connections, in shared listeners, as far as was seen

@@ -23,8 +23,7 @@ namespace corral::http {
 
 class ServerForTest : public testing::Test {
  protected:
-  explicit ServerForTest(HttpLimits limits = {})
-      : server_(limits, {}, {}, Server::Listening::alone, queue_, log_) {
+  explicit ServerForTest(HttpLimits limits = {}) : server_(limits, {}, {}, nullptr, queue_, log_) {
     EXPECT_TRUE(server_.start({listen_anywhere()}));
     server_.serve();
   }

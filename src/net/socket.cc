@@ -44,6 +44,13 @@ Address local_address(int fd) {
   return to_address(storage);
 }
 
+Address peer_address(int fd) {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof storage;
+  if (getpeername(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return {};
+  return to_address(storage);
+}
+
 void set_nonblocking(int fd) { fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK); }
 
 AcceptStatus accept_one(int listen_fd, Accepted& accepted) {

@@ -19,6 +19,7 @@ struct Address {
 };
 
 Address local_address(int fd);
+Address peer_address(int fd);
 void set_nonblocking(int fd);
 
 struct Accepted {
