@@ -8,7 +8,7 @@ are named, `%(name)s`, on every database.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.conf import settings
@@ -17,6 +17,7 @@ from .clock import now_sql, payload_time, stored_zone
 from .records import dumps
 
 ORDER = "priority DESC, due_at, id"
+_TIMES = ("due_at", "run_after", "enqueued_at", "started_at")  # of Claimed
 
 
 class Claimed(NamedTuple):
@@ -233,6 +234,12 @@ class SqliteDialect(Dialect):
 
     begin = "BEGIN IMMEDIATE"
     peeks_always = True
+    # An expression has no declared type, so the driver leaves a time the text that it is.
+    columns = ", ".join(f"{name} || ''" if name in _TIMES else name for name in Claimed._fields)
+
+    def __init__(self, connection: Any) -> None:
+        super().__init__(connection)
+        self._is_utc = settings.USE_TZ and stored_zone(connection) == UTC
 
     def shifted(self, name: str) -> str:
         return f"%({name})s"
@@ -244,6 +251,11 @@ class SqliteDialect(Dialect):
             for name, by in microseconds.items()
         }
         return {"now": str(now), **shifted}
+
+    def time(self, value: Any) -> str | None:
+        if value is not None and self._is_utc:
+            return f"{value[:10]}T{value[11:]}+00:00"
+        return super().time(value)
 
     def data_version(self, cursor: Any) -> int | None:
         cursor.execute("PRAGMA data_version")
@@ -278,8 +290,7 @@ class PostgresDialect(Dialect):
 
     @property
     def columns(self) -> str:  # type: ignore[override]
-        times = ("due_at", "run_after", "enqueued_at", "started_at")
-        shown = {name: self._time_text(name) for name in times} | {"id": "job.id::text"}
+        shown = {name: self._time_text(name) for name in _TIMES} | {"id": "job.id::text"}
         return ", ".join(shown.get(name, name) for name in Claimed._fields)
 
     def shifted(self, name: str) -> str:

@@ -242,7 +242,7 @@ class Store:
 
         key, lease, successful, result = outcome
         try:
-            record = records.loads(result)
+            record = records.parse(result)
         except ValueError:
             record = None
         if not records.is_outcome(record):
