@@ -178,6 +178,13 @@ Result<int> StoreCall::prune(int limit) {
   return static_cast<int>(*pruned);
 }
 
+Result<Milliseconds> StoreCall::next_tick_ms() {
+  interp::Attached attached(*thread_);
+  Result<long> wait_ms = call_number(attached, "next_tick_ms", nullptr);
+  if (!wait_ms) return wait_ms.error();
+  return *wait_ms;
+}
+
 Result<bool> StoreCall::changed() {
   interp::Attached attached(*thread_);
   Result<long> changed = call_number(attached, "changed", nullptr);

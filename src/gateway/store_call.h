@@ -34,6 +34,7 @@ class StoreCall final : public tasks::Store {
   Result<void> release(std::span<const tasks::Job> jobs) override;
   Result<int> beat() override;
   Result<int> prune(int limit) override;
+  Result<Milliseconds> next_tick_ms() override;
   Result<bool> changed() override;
   void close() override;
 

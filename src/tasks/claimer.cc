@@ -15,6 +15,7 @@ constexpr Milliseconds kPrefetchSpanMaxMs = 2'000;
 Claimer::Claimer(Store& store, dispatch::Queue<Job>& ready, int threads, const TaskLimits& limits)
     : store_(store),
       ready_(ready),
+      ticker_(store, ready),
       threads_(threads),
       batch_max_(limits.claim_batch_max),
       poll_interval_ms_(limits.poll_interval_ms),
@@ -28,10 +29,12 @@ void Claimer::opened(Milliseconds now_ms) {
   asked_.store(true);
   due_at_ms_ = kNever;
   look_at_ms_ = now_ms + poll_interval_ms_;
+  ticker_.look(now_ms);
   if (suspicion_ == Suspicion::none) suspicion_ = Suspicion::unknown;
 }
 
-void Claimer::beaten(int rescued) {
+void Claimer::beaten(int rescued, Milliseconds now_ms) {
+  ticker_.look(now_ms);
   if (rescued > 0) asked_.store(true);
   if (suspicion_ == Suspicion::none) suspicion_ = Suspicion::unknown;
 }
@@ -59,13 +62,18 @@ bool Claimer::is_suspects_turn(Milliseconds now_ms) const {
   return now_ms < turn_end_ms_ || now_ms - known_at_ms_ >= kSuspectPatienceMs;
 }
 
-// When jobs that were claimed ahead have waited in vain: every thread is at something slow.
+// When what was claimed ahead has waited in vain: every thread is at something slow. A tick among
+// it is handed out again at once.
 Milliseconds Claimer::stale_at() const {
   if (alone_ || ready_.depth() == 0) return kNever;
   return moved_at_ms_ + prefetch_patience_ms_;
 }
 
 Milliseconds Claimer::work_at(Milliseconds now_ms) const {
+  return std::min(ticker_.work_at(), jobs_at(now_ms));
+}
+
+Milliseconds Claimer::jobs_at(Milliseconds now_ms) const {
   if (alone_) return kNever;
   const Milliseconds stale_ms = stale_at();
   if (is_suspects_turn(now_ms)) return held_.empty() ? now_ms : stale_ms;
@@ -77,9 +85,12 @@ Milliseconds Claimer::work_at(Milliseconds now_ms) const {
 }
 
 Result<void> Claimer::work(Milliseconds now_ms) {
+  auto ticked = ticker_.work(now_ms);
+  if (!ticked) return ticked.error();
+  if (*ticked) moved_at_ms_ = now_ms;
   if (alone_) return {};
   if (now_ms >= stale_at()) {
-    if (auto given_back = give_back_stale(); !given_back) return given_back;
+    if (auto given_back = give_back_stale(now_ms); !given_back) return given_back;
   }
   if (is_suspects_turn(now_ms)) {
     if (!held_.empty()) return {};
@@ -113,6 +124,7 @@ Result<void> Claimer::look(Milliseconds now_ms) {
 Result<void> Claimer::claim_ready(Milliseconds now_ms) {
   const int limit = std::min(free_slots(now_ms), batch_max_);
   low_water_.store(static_cast<std::size_t>(prefetch(now_ms) / 2));
+  ticker_.look_soon(now_ms);
   asked_.store(false);  // before the query: a commit that the query does not see asks again
   const Milliseconds began_ms = monotonic_ms();
   auto claim = store_.claim(limit, Store::Suspects::none);
@@ -176,20 +188,21 @@ void Claimer::take(std::vector<Job>& jobs) {
   }
 }
 
-void Claimer::give_back_unbegun() {
-  take_back_unbegun();
+void Claimer::give_back_unbegun(Milliseconds now_ms) {
+  take_back_unbegun(now_ms);
   ready_.close();
 }
 
-void Claimer::take_back_unbegun() {
+void Claimer::take_back_unbegun(Milliseconds now_ms) {
   for (Job& job : ready_.drain()) {
+    if (ticker_.take_back(job, now_ms)) continue;
     held_.erase(Key{job.id, job.lease});
     releases_.push_back(std::move(job));
   }
 }
 
-Result<void> Claimer::give_back_stale() {
-  take_back_unbegun();
+Result<void> Claimer::give_back_stale(Milliseconds now_ms) {
+  take_back_unbegun(now_ms);
   asked_.store(true);  // they wait in the store again
   return release();
 }

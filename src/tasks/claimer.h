@@ -20,7 +20,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <limits>
 #include <map>
 #include <string>
 #include <utility>
@@ -30,10 +29,10 @@
 #include "dispatch/queue.h"
 #include "tasks/pace.h"
 #include "tasks/store.h"
+#include "tasks/ticker.h"
 
 namespace corral::tasks {
 
-constexpr Milliseconds kNever = std::numeric_limits<Milliseconds>::max();
 constexpr Milliseconds kSuspectPatienceMs = 5'000;
 constexpr Milliseconds kSuspectTurnMs = 1'000;
 
@@ -41,7 +40,7 @@ class Claimer {
  public:
   Claimer(Store& store, dispatch::Queue<Job>& ready, int threads, const TaskLimits& limits);
 
-  // The most jobs a node of so many threads holds.
+  // The most jobs a node of so many threads holds. Beside them the ready queue may have a tick.
   static int capacity_of(int threads, const TaskLimits& limits) {
     return threads + limits.prefetch_max;
   }
@@ -55,10 +54,15 @@ class Claimer {
 
   // After Store::open() and Store::beat(): rows may have changed hands.
   void opened(Milliseconds now_ms);
-  void beaten(int rescued);
+  void beaten(int rescued, Milliseconds now_ms);
 
   // An attempt is over. False when the job is not held (it was given back meanwhile).
   bool settle(const Outcome& outcome, Milliseconds now_ms);
+
+  // The outcome of a tick, of which nothing is written; false for a job's.
+  bool settle_tick(const Outcome& outcome, Milliseconds now_ms) {
+    return ticker_.settle(outcome, now_ms);
+  }
 
   // When work() next has something to ask the store; kNever while only an event can change that.
   Milliseconds work_at(Milliseconds now_ms) const;
@@ -67,13 +71,14 @@ class Claimer {
 
   // Drain: nothing further is handed out; what was not begun, or all that is held, is to be
   // released.
-  void give_back_unbegun();
+  void give_back_unbegun(Milliseconds now_ms);
   // Those that run. Returns how many; what must not run again goes to `ended` instead, as failed.
   int give_back_running(std::vector<Outcome>& ended);
   bool has_releases() const { return !releases_.empty(); }
   // Writes the releases; repeat it after a failure.
   Result<void> release();
 
+  bool is_ticking() const { return ticker_.is_in_hand(); }
   int held() const { return static_cast<int>(held_.size()); }
 
  private:
@@ -89,16 +94,18 @@ class Claimer {
   }
   bool is_suspects_turn(Milliseconds now_ms) const;
   Milliseconds stale_at() const;
+  Milliseconds jobs_at(Milliseconds now_ms) const;
   Result<void> look(Milliseconds now_ms);
   Result<void> claim_ready(Milliseconds now_ms);
   Result<void> claim_suspect(Milliseconds now_ms);
-  Result<void> give_back_stale();
+  Result<void> give_back_stale(Milliseconds now_ms);
   void take(std::vector<Job>& jobs);
-  void take_back_unbegun();
+  void take_back_unbegun(Milliseconds now_ms);
   void plan_next(bool got_jobs, Milliseconds next_due_ms, Milliseconds now_ms);
 
   Store& store_;
   dispatch::Queue<Job>& ready_;
+  Ticker ticker_;
   const int threads_;
   const int batch_max_;
   const Milliseconds poll_interval_ms_;

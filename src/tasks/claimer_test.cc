@@ -59,7 +59,7 @@ class ClaimerTest : public testing::Test {
     ASSERT_EQ(dead.claim(count, Store::Suspects::none)->jobs.size(),
               static_cast<std::size_t>(count));
     dead.close();
-    claimer.beaten(*store.beat());
+    claimer.beaten(*store.beat(), now_ms);
   }
   void work() {
     auto worked = claimer.work(now_ms);

@@ -103,6 +103,7 @@ struct Keeper::Impl {
   bool do_work(Milliseconds now_ms);
   bool reopen(Milliseconds now_ms);
   bool beat(Milliseconds now_ms);
+  int collect(Milliseconds now_ms);
   bool write_outcomes(Milliseconds now_ms);
   Milliseconds prune_due_at(Milliseconds now_ms) const;
   bool prune(Milliseconds now_ms);
@@ -140,7 +141,7 @@ struct Keeper::Impl {
 };
 
 Keeper::Keeper(Store& store, Options options, Log& log)
-    : ready_(static_cast<std::size_t>(Claimer::capacity_of(options.threads, options.limits))),
+    : ready_(static_cast<std::size_t>(Claimer::capacity_of(options.threads, options.limits)) + 1),
       impl_(std::make_unique<Impl>(store, std::move(options), log, ready_)) {}
 
 Keeper::~Keeper() {
@@ -244,7 +245,7 @@ void Keeper::Impl::step() {
   if (life == Life::running && is_drain_asked()) begin_drain();
   const bool is_last = life == Life::draining && now_ms >= drain_at_ms.load();
   if (is_last) {
-    finisher.collect([&](const Outcome& outcome) { return claimer.settle(outcome, now_ms); });
+    collect(now_ms);
     std::vector<Outcome> cut_off;
     const int running = claimer.give_back_running(cut_off);
     for (Outcome& outcome : cut_off) finisher.add(std::move(outcome));
@@ -284,9 +285,20 @@ bool Keeper::Impl::beat(Milliseconds now_ms) {
   auto rescued = store.beat();
   if (!rescued) return fail("beat", rescued.error(), now_ms);
   beat_at_ms = now_ms + options.limits.node_lease_ms / kBeatsPerLease;
-  claimer.beaten(*rescued);
+  claimer.beaten(*rescued, now_ms);
   report_rescued(*rescued);
   return true;
+}
+
+// What the threads pushed; returns how many came for jobs that are no longer held.
+int Keeper::Impl::collect(Milliseconds now_ms) {
+  int ticks = 0;
+  const int dropped = finisher.collect([&](const Outcome& outcome) {
+    const bool is_tick = claimer.settle_tick(outcome, now_ms);
+    ticks += is_tick;
+    return !is_tick && claimer.settle(outcome, now_ms);
+  });
+  return dropped - ticks;
 }
 
 // When a batch is due, and before every claim: the claim then sees all the room there is.
@@ -294,8 +306,7 @@ bool Keeper::Impl::write_outcomes(Milliseconds now_ms) {
   const bool claims_next = life == Life::running && claimer.work_at(now_ms) <= now_ms;
   const bool is_due = finisher.due_at(now_ms, claimer.is_hungry()) <= now_ms;
   if (!is_due && !claims_next && !outage.is_on()) return true;
-  int late =
-      finisher.collect([&](const Outcome& outcome) { return claimer.settle(outcome, now_ms); });
+  int late = collect(now_ms);
   auto flushed = finisher.flush();
   if (flushed) late += *flushed;
   if (late > 0) {
@@ -324,12 +335,13 @@ bool Keeper::Impl::prune(Milliseconds now_ms) {
 }
 
 void Keeper::Impl::begin_drain() {
-  claimer.give_back_unbegun();
+  claimer.give_back_unbegun(monotonic_ms());
   enter(Life::draining);
 }
 
 bool Keeper::Impl::is_settled() const {
-  return claimer.held() == 0 && !claimer.has_releases() && finisher.unwritten() == 0;
+  return claimer.held() == 0 && !claimer.is_ticking() && !claimer.has_releases() &&
+         finisher.unwritten() == 0;
 }
 
 void Keeper::Impl::stop() {

@@ -27,7 +27,18 @@ namespace corral::tasks {
 constexpr auto kWaitMax = std::chrono::seconds(60);  // generous: a test that needs it has failed
 constexpr Milliseconds kForEver = 3'600'000;
 
-enum class Call { open, claim, claim_suspect, finish, release, beat, prune, changed, close };
+enum class Call {
+  open,
+  claim,
+  claim_suspect,
+  finish,
+  release,
+  beat,
+  prune,
+  next_tick,
+  changed,
+  close
+};
 
 // Forwards to another store; fails, blocks and counts on demand, and checks the bound on claims.
 class FaultyStore : public Store {
@@ -48,7 +59,7 @@ class FaultyStore : public Store {
   }
   void fail_all() {
     for (Call call : {Call::open, Call::claim, Call::claim_suspect, Call::finish, Call::release,
-                      Call::beat, Call::prune, Call::changed})
+                      Call::beat, Call::prune, Call::next_tick, Call::changed})
       fail(call);
   }
   void heal() {
@@ -120,6 +131,9 @@ class FaultyStore : public Store {
   }
   Result<int> prune(int limit) override {
     return pass<Result<int>>(Call::prune, [&] { return inner_.prune(limit); });
+  }
+  Result<Milliseconds> next_tick_ms() override {
+    return pass<Result<Milliseconds>>(Call::next_tick, [&] { return inner_.next_tick_ms(); });
   }
   Result<bool> changed() override {
     return pass<Result<bool>>(Call::changed, [&] { return inner_.changed(); });

@@ -204,6 +204,26 @@ void MemoryDatabase::leave(const std::string& node) {
   nodes_.erase(node);
 }
 
+Milliseconds MemoryDatabase::next_tick_ms() const {
+  std::lock_guard lock(mutex_);
+  if (!has_schedules_) return kNoSchedules;
+  return tick_at_ms_ ? std::max<Milliseconds>(*tick_at_ms_ - clock_(), 0) : -1;
+}
+
+void MemoryDatabase::plan_tick(Milliseconds delay_ms) {
+  std::lock_guard lock(mutex_);
+  has_schedules_ = true;
+  tick_at_ms_ = clock_() + delay_ms;
+  ++version_;
+}
+
+bool MemoryDatabase::take_tick() {
+  std::lock_guard lock(mutex_);
+  const bool is_due = tick_at_ms_ && *tick_at_ms_ <= clock_();
+  if (is_due) tick_at_ms_.reset();
+  return is_due;
+}
+
 Result<int> MemoryStore::open() { return database_.join(options_.node, options_.lease_ms, known_); }
 
 Result<Claim> MemoryStore::claim(int limit, Suspects suspects) {

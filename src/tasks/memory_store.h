@@ -70,6 +70,10 @@ class MemoryDatabase {
   int prune(int limit);
   void release(std::span<const Job> jobs);
   void leave(const std::string& node);
+  Milliseconds next_tick_ms() const;
+  // A schedule with one tick, and what a task thread does with it: take_tick() is true for one.
+  void plan_tick(Milliseconds delay_ms);
+  bool take_tick();
   std::uint64_t version() const;  // changes with every write
 
  private:
@@ -89,6 +93,8 @@ class MemoryDatabase {
   std::map<Place, Row*> waiting_;    // guarded by mutex_: the ready ones; rows_ keeps them in place
   std::map<std::string, Milliseconds> nodes_;  // guarded by mutex_: when each one's lease ends
   std::uint64_t version_ = 0;                  // guarded by mutex_
+  bool has_schedules_ = false;                 // guarded by mutex_
+  std::optional<Milliseconds> tick_at_ms_;     // guarded by mutex_
 };
 
 class MemoryStore : public Store {
@@ -107,6 +113,7 @@ class MemoryStore : public Store {
   Result<void> release(std::span<const Job> jobs) override;
   Result<int> beat() override;
   Result<int> prune(int limit) override;
+  Result<Milliseconds> next_tick_ms() override { return database_.next_tick_ms(); }
   Result<bool> changed() override;
   void close() override;
 

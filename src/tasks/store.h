@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 #include <vector>
@@ -16,6 +17,9 @@
 #include "tasks/job.h"
 
 namespace corral::tasks {
+
+constexpr Milliseconds kNever = std::numeric_limits<Milliseconds>::max();
+constexpr Milliseconds kNoSchedules = -2;  // of Store::next_tick_ms()
 
 struct Claim {
   std::vector<Job> jobs;
@@ -55,6 +59,10 @@ class Store {
 
   // Deletes up to `limit` finished jobs whose retention is over; returns how many.
   virtual Result<int> prune(int limit) = 0;
+
+  // How long until the earliest planned tick of the schedules, rounded up: 0 when it is due, -1 when
+  // none is planned. kNoSchedules: this store has none and never will. Cheap: a probe of an index.
+  virtual Result<Milliseconds> next_tick_ms() { return kNoSchedules; }
 
   // True when rows may have changed since the last claim without a wake (written by another
   // program). Cheap.

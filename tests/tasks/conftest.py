@@ -65,10 +65,12 @@ def _empty(alias: str) -> None:
     from django.db import connections
 
     from corral.tasks.models import Job, Node
+    from corral.tasks.schedule_model import Schedule
 
     connections[alias].close()
     Job.objects.using(alias).all().delete()
     Node.objects.using(alias).all().delete()
+    Schedule.objects.using(alias).all().delete()
 
 
 @pytest.fixture

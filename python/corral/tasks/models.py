@@ -109,3 +109,6 @@ class Node(models.Model):
 
     def __str__(self) -> str:
         return f"{self.host}:{self.pid}"
+
+
+from .schedule_model import Schedule  # noqa: E402, F401  a table of its own module

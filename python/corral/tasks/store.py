@@ -129,6 +129,13 @@ class Store:
                 queues = self._dialect.queues_with_ready_jobs(cursor)
             return bool(queues and self._dialect.peek(cursor, queues, suspects=False, limit=1))
 
+    def next_tick_ms(self) -> int:
+        """Milliseconds until the next tick of a schedule, 0 when due, -1 when none is planned."""
+        from .schedule_sql import next_tick_ms
+
+        with self._connection.cursor() as cursor:
+            return next_tick_ms(self._connection, cursor)
+
     def close(self) -> None:
         """Remove this node and disconnect. The next node that looks rescues what it still holds."""
         from django.db import Error

@@ -47,10 +47,12 @@ def load(load: str) -> tuple[Run, bytes, str] | None:
 
     from . import postgres
     from .runner import Runner
+    from .ticker import with_ticks
 
+    run = with_ticks(Runner().run, alias)
     native = postgres.description(connections[alias], config)
     connections.close_all()
-    return Runner().run, pickle.dumps(config), native
+    return run, pickle.dumps(config), native
 
 
 def _refuse(message: str) -> NoReturn:
@@ -160,7 +162,9 @@ def _require_tables(alias: str) -> None:
 
     connection = connections[alias]
     if "corral_tasks" in settings.MIGRATION_MODULES:  # replaced or switched off by the site
-        complete = {"corral_job", "corral_node"} <= set(connection.introspection.table_names())
+        complete = {"corral_job", "corral_node", "corral_schedule"} <= set(
+            connection.introspection.table_names()
+        )
     else:
         applied = {
             name

@@ -1,0 +1,56 @@
+"""Ticks in a task worker: the keeper says when one is due, this runs it where Django is."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from django.db import close_old_connections
+
+from . import records, schedule_rows, schedules
+from .hygiene import drop_open_transactions
+
+logger = logging.getLogger("corral.tasks")
+
+# How the payload of a tick begins (src/tasks/ticker.h); jobs' begin otherwise.
+TICK = b'{"tick":'
+
+Run = Callable[..., tuple[bool, bytes]]
+
+
+def with_ticks(run: Run, database: str) -> Run:
+    """`run` for jobs, and the schedules of `database` for ticks. Any number of threads.
+
+    Imports the `tasks` module of every app, for what they declare; raises
+    corral.exceptions.ConfigurationError where that is wrong.
+    """
+    is_complete = schedules.discover()
+
+    def run_either(payload: bytes, *more: Any) -> tuple[bool, bytes]:
+        if not payload.startswith(TICK):
+            return run(payload, *more)
+        return _run_tick(records.loads(payload), database, is_complete), b""
+
+    return run_either
+
+
+def _run_tick(record: dict[str, Any], database: str, is_complete: bool) -> bool:
+    """True when nothing due is left. Never raises: the keeper asks again after a pause."""
+    try:
+        close_old_connections()
+        if record["synchronise"]:
+            schedule_rows.synchronise(database, schedules.declared(), is_complete=is_complete)
+        return schedule_rows.tick(database)
+    except Exception as error:
+        logger.error(
+            "CORRAL-575 the schedules could not be looked at: %r; what is due stays due and it is "
+            "tried again",
+            error,
+        )
+        return False
+    finally:
+        with contextlib.suppress(Exception):  # broken as well; the next tick connects anew
+            drop_open_transactions()
+            close_old_connections()
