@@ -15,6 +15,7 @@ class MemoryWorld : public StoreWorld {
   std::string enqueue(NewJob job) override { return database_.enqueue(std::move(job)); }
   Row row(const std::string& id) override { return database_.find(id).value(); }
   bool exists(const std::string& id) override { return database_.find(id).has_value(); }
+  void plan_tick(Milliseconds delay_ms) override { database_.plan_tick(delay_ms); }
   void pass(Milliseconds span_ms) override { now_ms_ += span_ms; }
   void lose_next_claim(int number) override {
     nodes_.at(static_cast<std::size_t>(number)).lose_next_claim_for_test();

@@ -196,6 +196,11 @@ constexpr const char* kPrune =
     "WHERE prune_at <= statement_timestamp() ORDER BY prune_at LIMIT $1::bigint "
     "FOR UPDATE SKIP LOCKED)";
 
+// Whole seconds since 1970; NULL is not planned.
+constexpr const char* kNextTick =
+    "SELECT ceil((min(next_run_at) - extract(epoch FROM statement_timestamp())) * 1000)::bigint "
+    "FROM corral_schedule";
+
 // The last of worker_ids goes; where none is left the job was never begun.
 constexpr const char* kRelease =
     "UPDATE corral_job AS job SET status = 'READY', lease = job.lease + 1, node = NULL, "
@@ -221,6 +226,7 @@ PostgresSql::PostgresSql(const std::string& time_zone)
       leave{"leave", kLeave},
       finish{"finish", kFinish},
       prune{"prune", kPrune},
+      next_tick{"next_tick", kNextTick},
       release{"release", kRelease} {
   for (const Queues queues : {Queues::one, Queues::several, Queues::any}) {
     const std::size_t at = index(queues);

@@ -191,6 +191,12 @@ Result<void> PostgresStore::give_back_undelivered() {
 
 // --- news
 
+Result<Milliseconds> PostgresStore::next_tick_ms() {
+  auto next = run(sql_.next_tick, {});
+  if (!next) return next.error();
+  return next->is_null(0, 0) ? -1 : std::max<Milliseconds>(next->number(0, 0), 0);
+}
+
 Result<bool> PostgresStore::changed() {
   auto waiting = run(sql_.peek(queues_), with_queues());
   if (!waiting) return waiting.error();

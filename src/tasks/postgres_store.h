@@ -61,6 +61,7 @@ class PostgresStore final : public Store {
   Result<void> release(std::span<const Job> jobs) override;
   Result<int> beat() override;
   Result<int> prune(int limit) override;
+  Result<Milliseconds> next_tick_ms() override;
   Result<bool> changed() override;
   void close() override;
 

@@ -51,6 +51,7 @@ class PostgresWorld : public StoreWorld {
     session_ = std::move(*session);
     run("DELETE FROM corral_job");
     run("DELETE FROM corral_node");
+    run("DELETE FROM corral_schedule");
     for (int number : {0, 1}) {
       auto options = options_of(conninfo, number);
       options.keeps_session = keeps_session;
@@ -93,6 +94,15 @@ class PostgresWorld : public StoreWorld {
 
   bool exists(const std::string& id) override {
     return run("SELECT FROM corral_job WHERE id = $1::uuid", Parameters().text(id)).rows() == 1;
+  }
+
+  void plan_tick(Milliseconds delay_ms) override {
+    run("INSERT INTO corral_schedule (name, task_path, backend_name, queue_name, priority, args, "
+        "kwargs, options, cron, tz, missed, enabled, source, version, last_error, next_run_at) "
+        "VALUES (gen_random_uuid()::text, 'task', 'default', 'default', 0, '[]', '{}', '{}', "
+        "'* * * * *', 'UTC', 'once', true, 'admin', 0, '', "
+        "(extract(epoch FROM clock_timestamp()) * 1000 + $1::bigint)::bigint / 1000)",
+        Parameters().number(delay_ms));
   }
 
   // The clock stands still; all times of the tables move back instead.

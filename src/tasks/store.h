@@ -60,7 +60,7 @@ class Store {
   // Deletes up to `limit` finished jobs whose retention is over; returns how many.
   virtual Result<int> prune(int limit) = 0;
 
-  // How long until the earliest planned tick of the schedules, rounded up: 0 when it is due, -1 when
+  // How long until the earliest planned tick of a schedule, rounded up: 0 when it is due, -1 when
   // none is planned. kNoSchedules: this store has none and never will. Cheap: a probe of an index.
   virtual Result<Milliseconds> next_tick_ms() { return kNoSchedules; }
 

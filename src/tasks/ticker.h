@@ -7,7 +7,8 @@
 // schedule. An idle node without schedules adds one cheap question to each beat.
 //
 // Whether something is due is decided where the tick runs, by the database's clock and by a
-// compare-and-set there: a tick too many, on this node or another, does nothing. Keeper thread only.
+// compare-and-set there: a tick too many, on this node or another, does nothing. Keeper thread
+// only.
 #pragma once
 
 #include <cstdint>

@@ -506,3 +506,50 @@ def test_the_store_says_how_long_until_the_next_tick(
         assert store.next_tick_ms() == 0
     finally:
         store.close()
+
+
+# --- on the decorator
+
+
+def by_hand() -> None:
+    """A function that the tests below decorate."""
+
+
+@pytest.mark.parametrize("decorate", ["corral", "django"])
+def test_a_schedule_stands_on_the_decorator(decorate: str) -> None:
+    import django
+    from django.tasks import task as django_task
+
+    from corral.tasks import task
+
+    if decorate == "django" and django.VERSION < (6, 1):
+        pytest.skip("Django 6.0 passes no keywords to the backend")
+    decorator = task if decorate == "corral" else django_task
+    made = decorator(cron="@hourly", tz="Europe/Berlin", missed="skip")(by_hand)
+    (one,) = schedules.declared().values()
+    assert (one.name, one.cron, one.tz, one.missed) == (
+        f"{__name__}.by_hand", "@hourly", "Europe/Berlin", "skip",
+    )  # fmt: skip
+    made.using(queue_name="mail", max_attempts=2)
+    assert list(schedules.declared().values()) == [one], "using() declares nothing"
+
+
+def test_a_wrong_schedule_on_the_decorator_names_the_task() -> None:
+    from corral.tasks import task
+
+    with pytest.raises(ConfigurationError, match=r"by_hand: cron '61 .*field 1 \(minute\)"):
+        task(cron="61 * * * *")(by_hand)
+    with pytest.raises(ConfigurationError, match="by_hand: tz without cron"):
+        task(tz="UTC")(by_hand)
+    with pytest.raises(ConfigurationError, match="do not fit"):
+        task(cron="* * * * *")(tasks.add.func)
+
+
+def test_the_policy_of_using_comes_with_each_job(site: Site) -> None:
+    from tasks_site import policy_tasks
+
+    declare(policy_tasks.three_times.using(max_attempts=7), args=["ValueError"])
+    site.start()
+    assert site.tick(NOON + 5 * MINUTE)
+    (job,) = site.jobs()
+    assert job.options == {"max_attempts": 7}

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .backend import DatabaseBackend
     from .batch import aenqueue_many, arguments, enqueue_many
     from .decorator import task
+    from .schedules import schedule
 
 __all__ = [
     "DatabaseBackend",
@@ -35,6 +36,7 @@ __all__ = [
     "aenqueue_many",
     "arguments",
     "enqueue_many",
+    "schedule",
     "task",
 ]
 
@@ -44,6 +46,7 @@ _LAZY = {
     "aenqueue_many": "batch",
     "arguments": "batch",
     "enqueue_many": "batch",
+    "schedule": "schedules",
     "task": "decorator",
 }
 

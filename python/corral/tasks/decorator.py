@@ -25,6 +25,7 @@ from corral.exceptions import ConfigurationError
 
 from .policy import NAMES, NOTHING, Policy, make, problems, resolve, stored
 
+_SCHEDULE_NAMES = ("cron", "tz", "missed")
 _DJANGO_NAMES = tuple(field.name for field in dataclasses.fields(Task))
 
 
@@ -43,11 +44,14 @@ class PolicyTask(Task):
         self, *, policy: Policy = NOTHING, overrides: Policy = NOTHING, **given: Any
     ) -> None:
         asked = {name: given.pop(name) for name in NAMES if name in given}
+        timing = {name: given.pop(name) for name in _SCHEDULE_NAMES if name in given}
         subject = _subject(given.get("func"))
-        _require_known(subject, given, (*_DJANGO_NAMES, *NAMES))
+        _require_known(subject, given, (*_DJANGO_NAMES, *NAMES, *_SCHEDULE_NAMES))
         object.__setattr__(self, "policy", _with(policy, asked, subject))
         object.__setattr__(self, "overrides", overrides)
         Task.__init__(self, **given)  # which validates
+        if timing:
+            _declare(self, timing)
 
     def using(self, **changes: Any) -> PolicyTask:
         """As Django's, and with the names of the policy.
@@ -83,6 +87,16 @@ class PolicyTask(Task):
         return _reconstruct, (self.module_path, changes)
 
 
+def _declare(task: PolicyTask, timing: dict[str, Any]) -> None:
+    """The schedule that stands on the decorator."""
+    if "cron" not in timing:
+        names = " and ".join(timing)
+        raise ConfigurationError(f"{_subject(task.func)}: {names} without cron; give cron as well")
+    from .schedules import schedule
+
+    schedule(task, **timing)
+
+
 def _reconstruct(path: str, changes: dict[str, Any]) -> PolicyTask:
     try:
         known = import_string(path)
@@ -103,7 +117,8 @@ def task(
     """Makes a task of a function, as `django.tasks.task` does.
 
     `policy`: max_attempts, backoff, retry_on, no_retry_on, timeout, at_most_once, retention,
-    isolation; docs/tasks.md says what each means. Raises InvalidTask for a value that is not
+    isolation; docs/tasks.md says what each means. cron, tz, missed: its schedule, without
+    arguments; docs/schedules.md. Raises InvalidTask for a value that is not
     allowed, TypeError for an unknown name.
     """
     if "run_after" in policy:

@@ -46,9 +46,10 @@ class Schedule(models.Model):
     priority = models.SmallIntegerField(default=0)
     args = JSONTextField(_("arguments"), default=list, blank=True)
     kwargs = JSONTextField(_("keyword arguments"), default=dict, blank=True)
+    options = JSONTextField(default=dict, editable=False)  # what using() said; policy.stored()
     cron = models.CharField(
         max_length=200,
-        help_text=_("Minute, hour, day of month, month, day of week; or @hourly, @daily, …"),
+        help_text=_("Five fields, from minute to day of week; or @hourly, @daily, …"),
     )
     tz = models.CharField(
         _("time zone"), max_length=64, help_text=_("An IANA name, such as Europe/Berlin.")

@@ -7,6 +7,7 @@ row (on SQLite the file) before it looks at anything.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -15,9 +16,11 @@ from typing import Any
 from django.conf import settings
 from django.db import DatabaseError, DataError, IntegrityError, connections, transaction
 from django.db.models import F, Q
+from django.tasks import Task
 from django.utils import timezone
 
-from . import cron, lookup, records, schedule_sql, schedules
+from . import cron, lookup, policy, records, schedule_sql, schedules
+from .decorator import PolicyTask
 from .schedule_checks import find_backend
 from .schedule_model import Missed, Schedule, Source
 
@@ -79,9 +82,13 @@ def synchronise(
             wanted = one.columns()
             if row.gone_at is not None or any(getattr(row, k) != v for k, v in wanted.items()):
                 redefine(database, row, {**wanted, "gone_at": None})
-        elif row.source == Source.CODE and row.gone_at is None and is_complete:
-            if rows.filter(pk=row.pk, version=row.version).update(gone_at=present):
-                logger.info("schedule %r is no longer in the code and ends", row.name)
+        elif (
+            row.source == Source.CODE
+            and row.gone_at is None
+            and is_complete
+            and rows.filter(pk=row.pk, version=row.version, gone_at=None).update(gone_at=present)
+        ):
+            logger.info("schedule %r is no longer in the code and ends", row.name)
     _replan_after_clock_change(database, present)
 
 
@@ -197,7 +204,7 @@ def _tick(database: str, row: Schedule, present: datetime) -> bool:
 
 
 def _enqueue(
-    database: str, row: Schedule, task: Any, ticks: list[datetime], following: datetime
+    database: str, row: Schedule, task: Task, ticks: list[datetime], following: datetime
 ) -> None:
     changes: dict[str, Any] = {"next_run_at": following, "last_error": ""}
     if ticks:
@@ -205,15 +212,20 @@ def _enqueue(
     if not _compare_and_set(database, row, **changes) or not ticks:
         return
     backend = find_backend(row.backend_name)
+    wanted = _as_wanted(task, row)
     for moment in ticks:
-        as_planned = task.using(
-            backend=row.backend_name,
-            queue_name=row.queue_name,
-            priority=row.priority,
-            run_after=moment if settings.USE_TZ else timezone.make_naive(moment),
+        as_planned = wanted.using(
+            run_after=moment if settings.USE_TZ else timezone.make_naive(moment)
         )
         result = backend.enqueue(as_planned, row.args, row.kwargs)
     Schedule.objects.using(database).filter(pk=row.pk).update(last_job=result.id)
+
+
+def _as_wanted(task: Task, row: Schedule) -> Task:
+    """`task` with what the row says of backend, queue, priority and policy."""
+    if row.options and isinstance(task, PolicyTask):
+        task = dataclasses.replace(task, overrides=policy.from_stored(row.options))
+    return task.using(backend=row.backend_name, queue_name=row.queue_name, priority=row.priority)
 
 
 def _ticks_to_run(row: Schedule, timing: cron.Cron, present: datetime) -> list[datetime]:
@@ -275,9 +287,7 @@ def run_now(database: str, row: Schedule) -> str:
 
     Raises what importing the task or enqueueing raises.
     """
-    task = lookup.find_task(row.task_path).using(
-        backend=row.backend_name, queue_name=row.queue_name, priority=row.priority
-    )
+    task = _as_wanted(lookup.find_task(row.task_path), row)
     with transaction.atomic(using=database):
         result = find_backend(row.backend_name).enqueue(task, row.args, row.kwargs)
         Schedule.objects.using(database).filter(pk=row.pk).update(last_job=result.id)

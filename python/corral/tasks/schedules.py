@@ -20,8 +20,9 @@ from django.utils.json import normalize_json
 
 from corral.exceptions import ConfigurationError
 
-from . import schedule_checks
+from . import policy, schedule_checks
 from .backend import DatabaseBackend
+from .decorator import PolicyTask
 
 logger = logging.getLogger("corral.tasks")
 
@@ -51,6 +52,9 @@ class Declaration:
             "backend_name": self.task.backend,
             "queue_name": self.task.queue_name,
             "priority": int(self.task.priority),
+            "options": policy.stored(self.task.overrides)
+            if isinstance(self.task, PolicyTask)
+            else {},
             "args": self.args,
             "kwargs": self.kwargs,
             "cron": self.cron,
@@ -73,8 +77,8 @@ def schedule(
 
     `cron`: five fields (minute, hour, day of month, month, day of week) or @hourly, @daily, ...
     `tz`: the IANA zone whose wall clock `cron` means; by default TIME_ZONE of the settings.
-    `missed`: what becomes of ticks that came while nothing ran: "skip" forgets them, "once" enqueues
-    one job for all of them, "all" enqueues each, up to the last 100.
+    `missed`: what becomes of ticks that came while nothing ran: "skip" forgets them, "once"
+    enqueues one job for all of them, "all" enqueues each, up to the last 100.
     `name`: unique in the site; by default the task's path, so several schedules of one task need
     names. The job's `run_after` is the time of its tick.
 

@@ -48,10 +48,11 @@ class Migration(migrations.Migration):
                         blank=True, default=dict, verbose_name="keyword arguments"
                     ),
                 ),
+                ("options", corral.tasks.fields.JSONTextField(default=dict, editable=False)),
                 (
                     "cron",
                     models.CharField(
-                        help_text="Minute, hour, day of month, month, day of week; or @hourly, @daily, …",
+                        help_text="Five fields, from minute to day of week; or @hourly, @daily, …",
                         max_length=200,
                     ),
                 ),
