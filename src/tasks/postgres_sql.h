@@ -48,8 +48,9 @@ struct PostgresSql {
   // ids[], leases[], statuses[], began[], ended[], retry[], retention[], return_values[], errors[],
   // error[], worker_ids[], backend names[], their retentions[] -> -
   Statement finish;
-  Statement prune;    // rows -> -
-  Statement release;  // ids[], leases[] -> -
+  Statement prune;      // rows -> -
+  Statement next_tick;  // -> milliseconds or NULL
+  Statement release;    // ids[], leases[] -> -
 
  private:
   static std::size_t index(Queues queues) { return static_cast<std::size_t>(queues); }

@@ -346,6 +346,15 @@ TEST_P(StoreSuite, ALookForSuspectsDoesNotTakeTheNewsOfOtherRows) {
   EXPECT_EQ(claim(store(), 1).size(), 1u);
 }
 
+TEST_P(StoreSuite, SaysWhenTheNextTickIsDue) {
+  EXPECT_LT(*store().next_tick_ms(), 0) << "nothing is planned";
+  world_->plan_tick(3'600'000);
+  EXPECT_GT(*store().next_tick_ms(), 3'500'000);
+  EXPECT_LE(*store().next_tick_ms(), 3'600'000);
+  world_->plan_tick(-5'000);
+  EXPECT_EQ(*store().next_tick_ms(), 0);
+}
+
 TEST_P(StoreSuite, OpenGivesBackAClaimWhoseAnswerWasLost) {
   const auto ids = enqueue(3);
   const auto held = claim(store(), 1);

@@ -20,7 +20,7 @@ class StoreWorld {
   virtual Row row(const std::string& id) = 0;
   virtual bool exists(const std::string& id) = 0;
   virtual void plan_tick(Milliseconds delay_ms) = 0;  // of a schedule, by another program
-  virtual void pass(Milliseconds span_ms) = 0;  // on the database's clock
+  virtual void pass(Milliseconds span_ms) = 0;        // on the database's clock
   virtual void lose_next_claim(
       int number) = 0;  // that node's next claim() is carried out, but returns an Error
   // What enqueue() was given, of a claimed job.
