@@ -62,7 +62,7 @@ class Store {
 
   // How long until the earliest planned tick of a schedule, rounded up: 0 when it is due, -1 when
   // none is planned. kNoSchedules: this store has none and never will. Cheap: a probe of an index.
-  virtual Result<Milliseconds> next_tick_ms() { return kNoSchedules; }
+  virtual Result<Milliseconds> next_tick_ms() = 0;
 
   // True when rows may have changed since the last claim without a wake (written by another
   // program). Cheap.
