@@ -553,3 +553,32 @@ def test_the_policy_of_using_comes_with_each_job(site: Site) -> None:
     assert site.tick(NOON + 5 * MINUTE)
     (job,) = site.jobs()
     assert job.options == {"max_attempts": 7}
+
+
+def test_a_task_worker_runs_ticks_beside_jobs(site: Site) -> None:
+    from corral.tasks import ticker
+
+    declare()
+    run = ticker.with_ticks(lambda payload, *more: (1, payload + b"".join(more)), site.alias)
+    assert run(b'{"id":"x"}', b" and more") == (1, b'{"id":"x"} and more')
+    assert run(b'{"tick":1,"synchronise":true}') == (True, b"")
+    assert site.row().next_run_at == NOON + 5 * MINUTE
+    site.now = NOON + 5 * MINUTE
+    assert run(b'{"tick":2,"synchronise":false}', object()) == (True, b"")
+    assert len(site.jobs()) == 1
+    site.add(task_path="no.such.task", cron="*/5 * * * *", next_run_at=site.now)
+    assert run(b'{"tick":3,"synchronise":false}') == (False, b""), "something is left"
+
+
+def test_a_tick_without_a_database_is_tried_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    from corral.tasks import ticker
+
+    def lose(database: str) -> datetime:
+        raise DatabaseError("gone")
+
+    run = ticker.with_ticks(lambda payload: (1, payload), site.alias)
+    monkeypatch.setattr(schedule_rows, "now", lose)
+    assert run(b'{"tick":1,"synchronise":true}') == (False, b"")
+    assert "CORRAL-575" in caplog.text

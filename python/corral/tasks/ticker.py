@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Callable
 from typing import Any
 
-from django.db import close_old_connections
-
 from . import records, schedule_rows, schedules
-from .hygiene import drop_open_transactions
+from .hygiene import Hygiene
 
 logger = logging.getLogger("corral.tasks")
 
@@ -27,11 +24,16 @@ def with_ticks(run: Run, database: str) -> Run:
     corral.exceptions.ConfigurationError where that is wrong.
     """
     is_complete = schedules.discover()
+    hygiene = Hygiene()
 
     def run_either(payload: bytes, *more: Any) -> tuple[bool, bytes]:
         if not payload.startswith(TICK):
             return run(payload, *more)
-        return _run_tick(records.loads(payload), database, is_complete), b""
+        hygiene.before()
+        try:
+            return _run_tick(records.loads(payload), database, is_complete), b""
+        finally:
+            hygiene.after()
 
     return run_either
 
@@ -39,7 +41,6 @@ def with_ticks(run: Run, database: str) -> Run:
 def _run_tick(record: dict[str, Any], database: str, is_complete: bool) -> bool:
     """True when nothing due is left. Never raises: the keeper asks again after a pause."""
     try:
-        close_old_connections()
         if record["synchronise"]:
             schedule_rows.synchronise(database, schedules.declared(), is_complete=is_complete)
         return schedule_rows.tick(database)
@@ -50,7 +51,3 @@ def _run_tick(record: dict[str, Any], database: str, is_complete: bool) -> bool:
             error,
         )
         return False
-    finally:
-        with contextlib.suppress(Exception):  # broken as well; the next tick connects anew
-            drop_open_transactions()
-            close_old_connections()
