@@ -36,7 +36,7 @@ void Server::accept_some(Listener& listener) {
 // While the standby polls. An accepted connection that has been read cannot be passed on any more:
 // while no thread of this process is about to be free, connections are left to the others.
 void Server::mind_occupation() {
-  has_no_thread_ = queue_.sleeping_threads() == 0;
+  has_no_thread_ = !polling_->has_idle_worker();
   if (!polling_->is_occupied()) return stop_standing_back();
   become_occupied(true);
   if (accepting_) {
@@ -44,6 +44,7 @@ void Server::mind_occupation() {
     stop_listening();
   }
   if (standing_back_) accept_what_nobody_wants();
+  mind_deferred();
 }
 
 void Server::end_occupation() {
@@ -53,6 +54,7 @@ void Server::end_occupation() {
 
 void Server::stop_standing_back() {
   become_occupied(false);
+  go_on_with_deferred();
   if (std::exchange(standing_back_, false)) resume_accepting();
 }
 

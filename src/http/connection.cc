@@ -39,14 +39,21 @@ void Connection::on_events(std::uint32_t events) {
   settle(step());
 }
 
-// To a sibling, where nothing of the next request has been read. Then this one is gone: it stays
-// held, so that further events of the turn pass it by.
+// To a sibling, where nothing of the next request has been read. Then this one is gone, or the
+// server decides later; either way it stays held, and further events pass it by.
 bool Connection::try_pass_on() {
   if (stage_ != Stage::idle || !input_.empty() || !outbox_.empty() ||
       peer_ended_.load(std::memory_order_relaxed))
     return false;
   const PassedNote note{endpoint_.index, static_cast<std::uint32_t>(requests_)};
-  if (!server_.try_pass_on(fd(), note)) return false;
+  if (!server_.try_pass_on(fd(), note)) return server_.try_defer(*this);
+  server_.drop(*this);
+  return true;
+}
+
+bool Connection::try_pass_deferred(std::optional<std::size_t> sibling) {
+  const PassedNote note{endpoint_.index, static_cast<std::uint32_t>(requests_)};
+  if (!server_.try_pass(sibling, fd(), note)) return false;
   server_.drop(*this);
   return true;
 }

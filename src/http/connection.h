@@ -64,6 +64,9 @@ class Connection final : public net::Source {
   std::optional<Spare> as_spare(Milliseconds now_ms);
   // Closes such a one unless it has something to say after all. True if it is gone.
   bool make_room();
+  // One that the server has deferred, and nobody else holds.
+  bool try_pass_deferred(std::optional<std::size_t> sibling);
+  void go_on_deferred() { settle(step()); }
   // When nobody holds it any more. It is deleted at the end of the turn.
   void close() { fd_.reset(); }
 

@@ -11,6 +11,9 @@ namespace corral::http {
 namespace {
 
 constexpr int kReceivesPerTurn = 64;
+// So long a request that has not been read waits for a free thread, here or elsewhere, while every
+// thread here is in a long one. Then it is read, since a health check or a 503 needs no thread.
+constexpr Milliseconds kDeferMs = 300;
 
 }  // namespace
 
@@ -38,6 +41,30 @@ bool Server::try_pass_on(int fd, const PassedNote& note) {
   return try_pass(siblings_->choose_for_new(), fd, note);
 }
 
+// Once read, a request waits behind those that take long, whoever else becomes free meanwhile.
+bool Server::try_defer(Connection& connection) {
+  if (!inbox_ || !is_occupied_) return false;
+  deferred_.push_back({&connection, monotonic_ms()});
+  return true;
+}
+
+void Server::mind_deferred() {
+  const Milliseconds now_ms = monotonic_ms();
+  for (const Deferred& deferred : std::exchange(deferred_, {})) {
+    if (deferred.connection->try_pass_deferred(siblings_->claim_free())) continue;
+    if (now_ms - deferred.since_ms < kDeferMs) {
+      deferred_.push_back(deferred);
+    } else if (!deferred.connection->try_pass_deferred(siblings_->choose_unoccupied())) {
+      deferred.connection->go_on_deferred();
+    }
+  }
+}
+
+void Server::go_on_with_deferred() {
+  for (const Deferred& deferred : std::exchange(deferred_, {}))
+    deferred.connection->go_on_deferred();
+}
+
 void Server::open_inbox() {
   if (!siblings_ || inbox_) return;
   siblings_->own().beat_ms.store(monotonic_ms(), std::memory_order_relaxed);
@@ -59,6 +86,7 @@ void Server::close_inbox() {
   loop_->remove(siblings_->inbox_fd());
   loop_->retire(std::move(inbox_));
   surplus_ = 0;
+  go_on_with_deferred();
   Siblings::Received received;
   for (;;) {
     const control::Receipt receipt = siblings_->receive(received);

@@ -85,8 +85,10 @@ std::optional<Polling::Queue::Taken> Polling::take(const std::atomic<bool>& leav
       takes_.fetch_add(1, std::memory_order_relaxed);
       return taken;
     }
+    idle_.fetch_add(1);
     if (options_.standby_hears_of_idle && standby_polls_.load()) loop_.wake();
     queue_.wait(leaves);
+    idle_.fetch_sub(1);
   }
 }
 
@@ -173,7 +175,7 @@ void Polling::note_takes() {
 
 bool Polling::is_occupied() {
   note_takes();
-  return queue_.sleeping_threads() == 0 && monotonic_ms() - taken_ms_ >= kOccupiedMs;
+  return !has_idle_worker() && monotonic_ms() - taken_ms_ >= kOccupiedMs;
 }
 
 void Polling::sleep_while_others_poll() {

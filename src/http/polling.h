@@ -69,6 +69,7 @@ class Polling {
   // --- the standby, in its functions
   // No worker is idle, and for a while none has taken a request: what they are in takes long.
   bool is_occupied();
+  bool has_idle_worker() const { return idle_.load() > 0; }
 
   // --- io-0
   void stand_by();  // returns after stop()
@@ -103,6 +104,7 @@ class Polling {
   std::atomic<std::thread::id> standby_{};
   std::atomic<std::uint64_t> turns_{0};  // made by anybody
   std::atomic<std::uint64_t> takes_{0};  // of requests
+  std::atomic<int> idle_{0};             // workers that sleep, or are about to
   std::atomic<std::int64_t> run_ns_{0};  // a request's run, of late
   std::mutex mutex_;
   std::condition_variable awake_;  // of the standby; with mutex_

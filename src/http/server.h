@@ -113,6 +113,9 @@ class Server {
   // Whether connections whose next request has not been read might be better off elsewhere.
   bool passes_on() const { return has_no_thread_ || surplus_ > 0; }
   bool try_pass_on(int fd, const PassedNote& note);
+  bool try_defer(Connection& connection);
+  void mind_deferred();
+  void go_on_with_deferred();
   void open_inbox();
   void close_inbox();
   void read_inbox();
@@ -171,6 +174,12 @@ class Server {
   bool is_occupied_ = false;    // what the siblings are told
   bool has_no_thread_ = false;  // the standby polls because all are busy
   bool is_one_silent_ = false;  // of the siblings
+  // Held, and with a request that has not been read; only while is_occupied_.
+  struct Deferred {
+    Connection* connection;
+    Milliseconds since_ms;
+  };
+  std::vector<Deferred> deferred_;
   std::uint32_t surplus_ = 0;   // connections to pass on
   bool standing_back_ = false;  // from shared listeners, which are accepted from all the same
   Milliseconds next_look_ms_ = 0;

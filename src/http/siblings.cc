@@ -79,6 +79,16 @@ std::optional<std::size_t> Siblings::choose_for_new() const {
   return chosen == own_ ? std::nullopt : std::optional(chosen);
 }
 
+std::optional<std::size_t> Siblings::choose_unoccupied() const {
+  const std::vector<Share> all = shares();
+  std::optional<std::size_t> best;
+  for (std::size_t index = 0; index < all.size(); ++index) {
+    if (index == own_ || !all[index].takes || all[index].is_occupied) continue;
+    if (!best || all[index].connections < all[*best].connections) best = index;
+  }
+  return best;
+}
+
 std::optional<std::size_t> Siblings::claim_free() const {
   for (std::size_t step = 1; step < slots_.size(); ++step) {
     const std::size_t index = (own_ + step) % slots_.size();

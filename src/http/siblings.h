@@ -52,6 +52,8 @@ class Siblings {
   std::optional<std::size_t> choose_for_new() const;
   // A sibling with a thread that waits, if any; it has one request more to expect now.
   std::optional<std::size_t> claim_free() const;
+  // The sibling with the fewest connections of those that are not occupied, if any.
+  std::optional<std::size_t> choose_unoccupied() const;
   // Connections that are too many here, as of now.
   std::uint32_t surplus() const;
   // False: it is still the caller's alone. Else the caller closes its own descriptor, and if the

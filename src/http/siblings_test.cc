@@ -109,6 +109,12 @@ TEST_F(SiblingsTest, WhoIsFullIsPassedNothing) {
   EXPECT_FALSE(here_->choose_for_new());
 }
 
+TEST_F(SiblingsTest, WhoIsOccupiedIsNoHelp) {
+  EXPECT_TRUE(here_->choose_unoccupied());
+  there_->own().is_occupied.store(1);
+  EXPECT_FALSE(here_->choose_unoccupied());
+}
+
 TEST_F(SiblingsTest, AFreeThreadIsClaimedOnce) {
   EXPECT_FALSE(here_->claim_free());
   there_->own().is_free.store(1);

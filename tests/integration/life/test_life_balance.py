@@ -119,3 +119,17 @@ def test_a_killed_process_takes_only_its_own_connections(
         more = connect(server, open_clients)
         [new] = set(server.pids().workers) - set(workers)
         eventually(lambda: new in ask(more), "its successor takes connections")
+
+
+def test_a_kept_connection_does_not_wait_behind_a_slow_view(
+    gate: Gate, open_clients: contextlib.ExitStack
+) -> None:
+    """Its process is occupied, so the request is answered by the other."""
+    with serve(gate, workers=2) as server:
+        clients = connect(server, open_clients, 16)
+        holding = clients[0].request("/hold")
+        visitor = gate.wait("hold")
+        [free] = set(server.pids().workers) - {int(visitor.rest)}
+        assert set(ask(clients[1:])) == {free}
+        visitor.let_go()
+        assert holding.response().text == "let go"
