@@ -1,4 +1,4 @@
-"""Read-only admin pages: jobs and nodes."""
+"""Admin pages: jobs and nodes, which are read only, and schedules."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from .models import Job, Node
+from .schedule_admin import ScheduleAdmin
+from .schedule_model import Schedule
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
@@ -136,3 +138,6 @@ def _pretty(value: Any) -> SafeString:
 def _printable(text: str) -> str:
     # A task may return or raise lone surrogates, which no page can hold.
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+admin.site.register(Schedule, ScheduleAdmin)
