@@ -60,7 +60,7 @@ def test_a_schedule_is_made_and_changed(admin: Client) -> None:
     row = Schedule.objects.get()
     assert (row.source, row.args, row.kwargs) == ("admin", [1], {})
     assert row.next_run_at.astimezone(schedule_rows.cron.find_zone("Europe/Berlin")).hour == 3
-    changed = form(cron="0 4 * * *", args='[1, 2]')
+    changed = form(cron="0 4 * * *", args="[1, 2]")
     assert admin.post(f"{PAGE}{row.pk}/change/", changed).status_code == 302
     after = Schedule.objects.get()
     assert (after.cron, after.args, after.version) == ("0 4 * * *", [1, 2], 1)

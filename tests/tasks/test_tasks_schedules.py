@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import json
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -582,3 +584,32 @@ def test_a_tick_without_a_database_is_tried_again(
     monkeypatch.setattr(schedule_rows, "now", lose)
     assert run(b'{"tick":1,"synchronise":true}') == (False, b"")
     assert "CORRAL-575" in caplog.text
+
+
+# --- the command line
+
+
+def test_the_command_lists_them(default_database: str, capsys: Any) -> None:
+
+    from corral.tasks.commands.schedules import COMMAND
+
+    def listed(*arguments: str) -> str:
+        parser = argparse.ArgumentParser()
+        COMMAND.add_arguments(parser)
+        assert COMMAND.run(parser.parse_args([*arguments, "--backend=default"])) == 0
+        return capsys.readouterr().out
+
+    assert "there are no schedules" in listed()
+    values = {"task_path": "tasks_site.tasks.add", "args": [1], "cron": "0 3 * * *"}
+    Schedule.objects.create(name="a", tz="Europe/Berlin", next_run_at=NOON, **values)
+    Schedule.objects.create(name="b", tz="Mars", enabled=False, last_run_at=NOON, **values)
+    title, first, second = listed().splitlines()
+    assert title.split() == ["name", "cron", "tz", "state", "next", "run", "last", "run"]
+    assert first.split() == [
+        "a", "0", "3", "*", "*", "*", "Europe/Berlin", "on", "2026-06-01", "14:00", "CEST", "-",
+    ]  # fmt: skip
+    assert second.split()[-5:] == ["off", "-", "2026-06-01", "12:00", "UTC"]
+
+    records = [json.loads(line) for line in listed("--json").splitlines()]
+    assert [record["next_run_at"] for record in records] == [NOON.isoformat(), None]
+    assert records[0]["args"] == [1] and records[1]["enabled"] is False

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .base import Command
 
-NAMES = ("adopt",)
+NAMES = ("adopt", "schedules")
 
 
 def commands() -> list[Command]:
