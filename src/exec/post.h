@@ -36,6 +36,8 @@ class Post {
   // --- any thread
   // The number of the present turn; 0 between two.
   virtual std::uint64_t turn() const = 0;
+  // How long the present turn may take, where it has a limit of its own; 0: as all of the worker's.
+  virtual Milliseconds turn_time_max_ms() const { return 0; }
   // Whether the thread's time is its own just now; else it waits for somebody outside, and that
   // does not count.
   virtual bool is_timed() const = 0;

@@ -38,7 +38,7 @@ namespace corral::exec {
 
 enum class WorkerState { starting, ready, draining, ended, failed, not_needed, abandoned };
 
-// How long a turn may take; 0: for ever.
+// How long a turn may take that has no limit of its own (Post::turn_time_max_ms); 0: for ever.
 struct TimeLimits {
   Milliseconds turn_time_max_ms = 0;
   Milliseconds slow_turn_ms = 0;  // beyond it the turn is worth a record

@@ -71,7 +71,10 @@ bool Worker::look_at(Hand& hand, Milliseconds now_ms) {
 }
 
 void Worker::judge(Hand& hand, Milliseconds now_ms) {
-  const auto [turn_time_max_ms, slow_turn_ms] = options_.limits;
+  const Milliseconds own_max_ms = hand.post->turn_time_max_ms();
+  const Milliseconds turn_time_max_ms =
+      own_max_ms > 0 ? own_max_ms : options_.limits.turn_time_max_ms;
+  const Milliseconds slow_turn_ms = options_.limits.slow_turn_ms;
   Sample& sample = hand.sample;
   if (sample.is_expired) {
     if (sample.interrupted_at_ran_ms < 0) return;
@@ -147,9 +150,12 @@ void Worker::replace(interp::Interpreter& interpreter, Hand& hand) {
   {
     std::lock_guard lock(mutex_);
     hand.sample.interrupted_at_ran_ms = hand.sample.ran_ms;
-    if (hand.service != Service::serving) return;
-    hand.service = Service::relieved;
-    hand.relieved_ms = monotonic_ms();
+    if (hand.service == Service::relieved || hand.service == Service::abandoned) return;
+    // It may have left already: report() ran Python code after it had relieved the thread.
+    if (hand.service == Service::serving) {
+      hand.service = Service::relieved;
+      hand.relieved_ms = monotonic_ms();
+    }
     if (relieved_) return;
   }
   add_hand(interpreter, hand.name, Entrance::joins);

@@ -4,6 +4,8 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <filesystem>
+#include <fstream>
 #include <functional>
 #include <latch>
 #include <map>
@@ -17,6 +19,16 @@ namespace {
 
 using Turn = std::function<void(interp::Attached&)>;
 using Kind = Finding::Kind;
+
+// Whether this process has a thread of this name.
+bool is_thread_there(const std::string& name) {
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::ifstream file(task.path() / "comm");
+    std::string found;
+    if (std::getline(file, found) && found == name) return true;
+  }
+  return false;
+}
 
 // What the posts were told, and a wait for it with a bound that only a hang reaches.
 class Diary {
@@ -45,6 +57,7 @@ class Diary {
     }
     return false;
   }
+  bool waits_for_end_of_relieved = false;  // constant once the worker runs
   bool wait_seen(Kind kind) {
     return wait([&] { return seen(kind) > 0; });
   }
@@ -102,6 +115,10 @@ class TestPost final : public Post {
       interp::interrupt(attached, thread, PyExc_TimeoutError);
       interrupted_ = true;
       relieve();
+      if (diary_.waits_for_end_of_relieved) {
+        interp::Detached detached(attached);
+        EXPECT_TRUE(diary_.wait([&] { return !is_thread_there(finding.thread); }));
+      }
     }
     diary_.note(finding.kind, true);
     return true;
@@ -218,6 +235,17 @@ TEST_F(WorkerWatchTest, ALoopIsBrokenOffAndAnotherThreadTakesOver) {
   ASSERT_TRUE(wait_done(2));
   EXPECT_EQ(worker_->abandoned_threads(), 0);
   EXPECT_FALSE(worker_->is_stuck());
+  end();
+}
+
+// Writing the record runs Python code, so that the thread can be gone before it is replaced.
+TEST_F(WorkerWatchTest, AThreadThatLeavesAtOnceIsReplacedAllTheSame) {
+  diary_.waits_for_end_of_relieved = true;
+  start({.turn_time_max_ms = 50}, 1);
+  push(spin);
+  ASSERT_TRUE(wait_done(1));
+  push([](interp::Attached&) {});
+  ASSERT_TRUE(wait_done(2));
   end();
 }
 
