@@ -69,6 +69,20 @@ class Queue {
     return take();
   }
 
+  // The same, but nothing either once `leaves`, which is set before wake_all().
+  std::optional<Taken> pop(const std::atomic<bool>& leaves) {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      if (leaves.load(std::memory_order_acquire)) {
+        if (!items_.empty()) wake_one_locked();  // what woke this thread is for another one
+        return std::nullopt;
+      }
+      if (!items_.empty()) return take();
+      if (closed_) return std::nullopt;
+      sleep(lock);
+    }
+  }
+
   // Sleeps while there is nothing to pop, but at most until woken: for who has other things to look
   // after than this queue. Not at all once `leaves`, which is set before wake_all().
   void wait(const std::atomic<bool>& leaves) {

@@ -149,6 +149,7 @@ void Engine::start_worker(Slot& slot) {
   options.placement = slot.group->placement;
   options.nice = slot.group->nice;
   options.on_change = [this] { call_attention(); };
+  if (slot.group->role == Role::tasks) options.watch = &watch_;  // each job has its own limit
   const RequestLimits& requests = config_.requests;
   if (slot.group->role == Role::web &&
       (requests.request_time_max_ms > 0 || requests.slow_request_ms > 0)) {

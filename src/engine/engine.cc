@@ -49,7 +49,7 @@ std::optional<control::Message> Engine::wait(Milliseconds wait_ms) {
 void Engine::serve() {
   for (;;) {
     mind_commands();
-    if (!mind_web()) {
+    if (!mind_workers()) {
       drain_ms_ = kUnaskedDrainMs;
       return;
     }

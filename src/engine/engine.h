@@ -44,7 +44,7 @@ class Engine {
   int run();
 
  private:
-  // A worker, with what is needed to make it anew: a command that ended, a web worker that is
+  // A worker, with what is needed to make it anew: a command that ended, a worker that is
   // stuck. The others live as long as the engine.
   struct Slot {
     const GroupConfig* group = nullptr;
@@ -83,7 +83,7 @@ class Engine {
   Milliseconds next_restart_ms() const;
 
   // --- renew.cc
-  bool mind_web();
+  bool mind_workers();
   void replace_stuck(Slot& slot);
   bool has_too_much_abandoned();
   static bool is_gone(const exec::Worker& worker);

@@ -1,5 +1,5 @@
-// Web workers that cannot be helped: stuck ones, those whose replacement does not start, and
-// processes that hold too much of what was abandoned.
+// Web and task workers that cannot be helped: stuck ones, those whose replacement does not
+// start, and processes that hold too much of what was abandoned.
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,10 +17,10 @@ constexpr std::size_t kStuckWorkersMax = 4;
 }  // namespace
 
 // False when this process is better replaced.
-bool Engine::mind_web() {
+bool Engine::mind_workers() {
   retired_.remove_if([](const auto& worker) { return worker->is_over(); });
   for (Slot& slot : slots_) {
-    if (slot.group->role != Role::web) continue;
+    if (slot.group->role == Role::command) continue;
     if (slot.restart_at_ms >= 0) {
       if (monotonic_ms() >= slot.restart_at_ms) start_worker(slot);
     } else if (slot.worker->is_stuck()) {
@@ -28,7 +28,7 @@ bool Engine::mind_web() {
     } else if (slot.worker->state() == exec::WorkerState::failed) {
       const Milliseconds pause_ms = pause_before_restart(slot);
       const std::string failure = slot.worker->failure();
-      log_.error(207, "a web worker could not be replaced; it is tried again after a pause",
+      log_.error(207, "a worker could not be replaced; it is tried again after a pause",
                  {{"worker", slot.name}, {"reason", failure}, {"pause_ms", pause_ms}});
     }
   }
@@ -51,7 +51,8 @@ void Engine::replace_stuck(Slot& slot) {
     give_up(1);
   }
   slot.worker->relieve();
-  server_->polling().wake();
+  if (slot.group->role == Role::web) server_->polling().wake();
+  if (slot.group->role == Role::tasks) keeper_->ready().wake_all();
   retired_.push_back(std::move(slot.worker));
   start_worker(slot);
 }

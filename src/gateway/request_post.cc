@@ -1,13 +1,10 @@
 #include "gateway/request_post.h"
 
-#include <Python.h>
-
 #include <span>
-#include <thread>
+#include <utility>
+#include <vector>
 
 #include "base/limits.h"
-#include "gateway/thread_stack.h"
-#include "interp/thread_control.h"
 
 namespace corral::gateway {
 
@@ -17,58 +14,31 @@ using exec::Finding;
 
 void RequestPost::begin(http::Exchange exchange) {
   exchange_ = std::move(exchange);
-  turn_ += 1U << kStateBits;
-  word_.store(turn_ | kOpen, std::memory_order_release);
-  ring();
+  begin_turn();
 }
 
-bool RequestPost::hold() {
-  if (is_held()) return true;
-  std::uint64_t found = turn_ | kOpen;
-  while (!word_.compare_exchange_weak(found, turn_ | kHeld, std::memory_order_acq_rel)) {
-    if ((found & kStateMask) == kTaken) return false;
-    if ((found & kStateMask) == kTaking) std::this_thread::yield();
-    found = turn_ | kOpen;
-  }
-  return true;
-}
-
-void RequestPost::remember() { remember(exchange_, turn_ >> kStateBits, "its response"); }
-
-void RequestPost::shield(interp::Attached& attached) {
-  is_shielded_ = true;
-  if (is_interrupted_) interp::clear_interrupt(attached);
-}
-
-void RequestPost::raise_interruption() const { PyErr_SetNone(interruption_.get()); }
+void RequestPost::remember() { remember(exchange_, own_turn(), "its response"); }
 
 void RequestPost::end(interp::Attached& attached) {
-  hold();  // or it is taken: in no case is anybody at it now
-  word_.store(0, std::memory_order_release);
-  if (std::exchange(is_interrupted_, false)) interp::clear_interrupt(attached);
-  if (std::exchange(is_written_, false)) write_end();
-  is_stubborn_ = is_shielded_ = false;
+  if (end_turn(attached) == Written::record) write_end();
   ending_.clear();
 }
 
 // --- the watcher
 
-bool RequestPost::is_timed() const {
-  return (word_.load(std::memory_order_acquire) & kStateMask) != kHeld;
+void RequestPost::take(const Finding& finding) {
+  expired_ = std::move(exchange_);
+  if (expired_) remember(expired_, finding.turn, expired_.started() ? "a cut response" : "504");
 }
 
-bool RequestPost::expire(const Finding& finding) {
-  std::uint64_t found = finding.turn << kStateBits | kOpen;
-  const std::uint64_t turn = found;
-  if (!word_.compare_exchange_strong(found, turn | kTaking, std::memory_order_acq_rel))
-    return found >> kStateBits != finding.turn;
-  expired_turn_.store(finding.turn, std::memory_order_relaxed);
-  http::Exchange taken = std::move(exchange_);
-  if (taken) remember(taken, finding.turn, taken.started() ? "a cut response" : "504");
-  word_.store(turn | kTaken, std::memory_order_release);
-  // Without one the response is complete, and the application works on behind it.
-  if (taken) taken.expire();
-  return true;
+// Without a request the response is complete, and the application works on behind it.
+void RequestPost::taken() {
+  http::Exchange expired = std::move(expired_);
+  if (expired) expired.expire();
+}
+
+void RequestPost::note(const Finding& finding) {
+  if (exchange_) remember(exchange_, finding.turn, {});
 }
 
 // With the right to the request in hand.
@@ -89,38 +59,6 @@ void RequestPost::remember(const http::Exchange& exchange, std::uint64_t turn,
 RequestPost::Facts RequestPost::facts(std::uint64_t turn) {
   std::lock_guard lock(mutex_);
   return facts_.turn == turn ? facts_ : Facts{};
-}
-
-void RequestPost::report_unseen(const Finding& finding, std::string_view why) {
-  // It may have ended just in time, so that there was nothing to expire.
-  const bool is_over_time = expired_turn_.load(std::memory_order_relaxed) == finding.turn;
-  if (finding.kind == Finding::Kind::slow ||
-      (finding.kind == Finding::Kind::overdue && is_over_time))
-    write_finding(finding, "no_stack", why);
-}
-
-// The thread is looked at and interrupted before any Python code runs here: it is still in the
-// turn, and where it is said to be.
-bool RequestPost::report(interp::Attached& attached, const interp::PythonThread& thread,
-                         const Finding& finding) {
-  if (turn() != finding.turn) return false;
-  const std::vector<StackLine> lines = look_at_stack(attached, thread);
-  if (finding.kind == Finding::Kind::slow) {
-    const std::uint64_t turn = finding.turn << kStateBits;
-    std::uint64_t found = turn | kOpen;
-    if (word_.compare_exchange_strong(found, turn | kTaking, std::memory_order_acq_rel)) {
-      if (exchange_) remember(exchange_, finding.turn, {});
-      word_.store(turn | kOpen, std::memory_order_release);
-    }
-  } else {
-    if (!is_shielded_) interp::interrupt(attached, thread, interruption_.get());
-    is_interrupted_ = true;
-    relieve();
-  }
-  is_written_ = true;
-  if (finding.kind != Finding::Kind::stubborn || !std::exchange(is_stubborn_, true))
-    write_finding(finding, "stack", format_stack(attached, lines));
-  return true;
 }
 
 void RequestPost::write_finding(const Finding& finding, std::string_view name,
@@ -149,8 +87,7 @@ void RequestPost::write_finding(const Finding& finding, std::string_view name,
 
 // It says how long the request took from the end of its head on, as the access log does.
 void RequestPost::write_end() {
-  const std::uint64_t turn = turn_ >> kStateBits;
-  const Facts facts = this->facts(turn);
+  const Facts facts = this->facts(own_turn());
   std::vector<LogField> fields;
   if (facts.turn != 0) {
     fields = {{"method", facts.method},

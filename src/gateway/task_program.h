@@ -3,9 +3,12 @@
 #pragma once
 
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 
 #include "gateway/program_base.h"
+#include "gateway/task_post.h"
 #include "tasks/keeper.h"
 
 namespace corral::gateway {
@@ -24,16 +27,21 @@ class TaskProgram final : public ProgramBase {
               std::function<void(StoreDescription)> on_store)
       : ProgramBase(std::move(context)), keeper_(keeper), on_store_(std::move(on_store)) {}
 
+  std::unique_ptr<exec::Post> make_post() override;
   void run(interp::PythonThread& thread, exec::Post* post) override;
   void unload(interp::Attached& attached) override;
 
  private:
   bool load_application(interp::Attached& attached, exec::Loaded& loaded) override;
-  tasks::Outcome run_job(interp::Attached& attached, const tasks::Job& job);
+  // Nothing when the outcome has been written in the thread's place.
+  std::optional<tasks::Outcome> run_job(interp::Attached& attached, const tasks::Job& job,
+                                        TaskPost& post, const interp::Ref& watch);
+  void log_fault(interp::Attached& attached, std::string_view message, std::string_view job);
 
   tasks::Keeper& keeper_;
   const std::function<void(StoreDescription)> on_store_;
   interp::Ref run_;
+  interp::Ref interruption_;
 };
 
 }  // namespace corral::gateway

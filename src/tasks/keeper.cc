@@ -352,7 +352,9 @@ void Keeper::Impl::stop() {
               {{"outcomes", finisher.unwritten()}});
   } else if (interrupted > 0) {
     log.warning(
-        504, "jobs still ran at the end of the grace: they were given back and run again elsewhere",
+        504,
+        "jobs still ran at the end of the grace: they were given back and run again elsewhere, or "
+        "have failed where they run at most once",
         {{"jobs", interrupted}});
   }
   store.close();

@@ -23,6 +23,11 @@ def wait_at(gate: str) -> None:
     os.close(os.open(FOLDER / gate, os.O_RDONLY))
 
 
+def is_flag_set(name: str) -> bool:
+    """Whether the test has made a file of this name."""
+    return (FOLDER / name).exists()
+
+
 def thread_name() -> str:
     """Of the calling thread, as the operating system knows it."""
     path = f"/proc/self/task/{threading.get_native_id()}/comm"

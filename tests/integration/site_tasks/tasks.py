@@ -6,8 +6,8 @@ import sys
 from typing import Any
 
 from django.db import connection, transaction
-from django.tasks import task
 
+from corral.tasks import task
 from site_tasks import notes
 
 
@@ -113,6 +113,80 @@ def die(kind: str, gate: str = "") -> None:
     if kind == "exit":
         os._exit(7)
     ctypes.string_at(0)
+
+
+def compute_for_ever() -> None:
+    """A loop in Python."""
+    while True:
+        pass
+
+
+@task(timeout=0.5)
+def loop(name: str) -> None:
+    """Can be interrupted at any time."""
+    notes.note(f"begins {name}")
+    try:
+        compute_for_ever()
+    except BaseException as error:
+        notes.note(f"{name} got {type(error).__name__}")
+        raise
+
+
+@task(takes_context=True, timeout=0.5, max_attempts=2, backoff=0)
+def loop_twice(context: Any) -> None:
+    """Is tried again."""
+    notes.note(f"attempt {context.attempt} of {context.max_attempts}")
+    compute_for_ever()
+
+
+def spin_until(flag: str) -> None:
+    """A loop in Python that ends when the test has made a file."""
+    while not notes.is_flag_set(flag):
+        for _ in range(1000):
+            pass
+
+
+@task(timeout=0.5)
+def swallow(flag: str) -> str:
+    """Takes the interrupt for an error of its own and goes on."""
+    notes.note("swallows")
+    while True:
+        try:
+            spin_until(flag)
+        except Exception:
+            notes.note("swallowed")
+        else:
+            notes.note("past the flag")
+            return "late"
+
+
+@task(timeout=0.5)
+def call(gate: str) -> str:
+    """Waits in a call that cannot be interrupted."""
+    notes.wait_at(gate)
+    notes.note(f"past {gate}")
+    return "late"
+
+
+@task(timeout=0.5)
+def keep_gil() -> int:
+    """A loop in C that lets nobody else into the interpreter."""
+    notes.note("keeps the GIL")
+    return sum(range(10**12))
+
+
+@task(takes_context=True, max_attempts=4, backoff="fixed:0.1", retry_on=OSError)
+def third_time(context: Any) -> int:
+    """Works on its third attempt."""
+    if context.attempt < 3:
+        raise OSError(f"attempt {context.attempt}")
+    return context.attempt
+
+
+@task(at_most_once=True)
+def once(gate: str) -> None:
+    """Must not begin twice."""
+    notes.wait_at(gate)
 
 
 if "SITE_HAS_VANISHED" in os.environ:
