@@ -50,7 +50,7 @@ def form(**values: Any) -> dict[str, Any]:
 
 def declare() -> Schedule:
     schedules.schedule(tasks.add, cron="*/5 * * * *", tz="UTC", args=[1])
-    schedule_rows.synchronise("default", schedules.declared(), is_complete=True)
+    schedule_rows.synchronise("default", schedules.declared())
     return Schedule.objects.get()
 
 
@@ -105,7 +105,7 @@ def test_of_the_codes_only_the_switch_can_be_changed(admin: Client) -> None:
     assert admin.post(f"{PAGE}{row.pk}/change/", off).status_code == 302
     after = Schedule.objects.get()
     assert (after.enabled, after.next_run_at) == (False, None)
-    schedule_rows.synchronise("default", schedules.declared(), is_complete=True)
+    schedule_rows.synchronise("default", schedules.declared())
     assert not Schedule.objects.get().enabled
 
 

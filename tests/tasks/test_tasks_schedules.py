@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -50,9 +54,9 @@ class Site:
         self.alias = alias
         self.now = NOON
 
-    def start(self, *, is_complete: bool = True) -> None:
+    def start(self, **more: Any) -> None:
         """What the first tick of a node does."""
-        schedule_rows.synchronise(self.alias, schedules.declared(), is_complete=is_complete)
+        schedule_rows.synchronise(self.alias, schedules.declared(), **more)
 
     def tick(self, at: datetime | None = None) -> bool:
         self.now = at or self.now
@@ -243,8 +247,10 @@ def test_a_module_that_cannot_be_imported_removes_nothing(
     declare()
     site.start()
     monkeypatch.setattr(schedules, "_declared", {})
-    site.start(is_complete=False)
+    site.start(broken=["other", "tasks_site"])
     assert site.row().gone_at is None
+    site.start(broken=["other", "tasks"])
+    assert site.row().gone_at is not None
 
 
 def test_a_name_taken_in_the_admin_is_left_alone(site: Site, caplog: Any) -> None:
@@ -266,7 +272,7 @@ def test_nodes_that_start_together_make_one_row_each(alias: str) -> None:
 
         try:
             barrier.wait()
-            schedule_rows.synchronise(alias, dict(schedules._declared), is_complete=True)
+            schedule_rows.synchronise(alias, dict(schedules._declared))
         except BaseException as error:
             errors.append(error)
         finally:
@@ -613,3 +619,29 @@ def test_the_command_lists_them(default_database: str, capsys: Any) -> None:
     records = [json.loads(line) for line in listed("--json").splitlines()]
     assert [record["next_run_at"] for record in records] == [NOON.isoformat(), None]
     assert records[0]["args"] == [1] and records[1]["enabled"] is False
+
+
+def test_modules_that_cannot_be_imported_are_named_and_the_others_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    sources = {
+        "sched_good": "imported = True",
+        "sched_missing": "import no_such_package",
+        "sched_exits": "raise SystemExit(3)",
+        "sched_without": None,
+    }
+    for name, source in sources.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").touch()
+        if source is not None:
+            (tmp_path / name / "tasks.py").write_text(source)
+    (tmp_path / "sched_module.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    configs = [
+        SimpleNamespace(name=name, module=importlib.import_module(name))
+        for name in (*sources, "sched_module")
+    ]
+    monkeypatch.setattr(schedules.apps, "get_app_configs", lambda: configs)
+    assert schedules.discover() == ("sched_missing", "sched_exits")
+    assert sys.modules["sched_good.tasks"].imported
+    assert caplog.text.count("CORRAL-571") == 2 and "no_such_package" in caplog.text

@@ -46,15 +46,17 @@ def now(database: str) -> datetime:
 
 
 def synchronise(
-    database: str, declarations: Mapping[str, schedules.Declaration], *, is_complete: bool
+    database: str, declarations: Mapping[str, schedules.Declaration], *, broken: Iterable[str] = ()
 ) -> None:
     """Make the rows of the code's schedules say what this interpreter's code says.
 
     The node that started last decides. It takes nothing from others that run: a removed schedule
-    is only marked, and nodes whose code still has it go on with it (`_tick`). `is_complete` False
-    leaves out removals: a module could not be imported. `enabled` is the operator's and stays.
+    is only marked, and nodes whose code still has it go on with it (`_tick`). Of the apps in
+    `broken`, whose modules could not be imported, nothing is taken for removed. `enabled` is the
+    operator's and stays.
     """
     present = now(database)
+    unknown = tuple(f"{name}." for name in broken)
     rows = Schedule.objects.using(database)
     known = set(rows.values_list("name", flat=True))
     rows.bulk_create(
@@ -85,7 +87,7 @@ def synchronise(
         elif (
             row.source == Source.CODE
             and row.gone_at is None
-            and is_complete
+            and not row.task_path.startswith(unknown)
             and rows.filter(pk=row.pk, version=row.version, gone_at=None).update(gone_at=present)
         ):
             logger.info("schedule %r is no longer in the code and ends", row.name)

@@ -112,30 +112,32 @@ def declared() -> dict[str, Declaration]:
     }
 
 
-def discover() -> bool:
-    """Import the module `tasks` of every installed app; False when one of them could not be.
+def discover() -> tuple[str, ...]:
+    """Import the module `tasks` of every installed app; returns the apps where that failed.
 
     A wrong schedule is the operator's mistake and raises. Any other failure is that module's own:
     an app may have tasks for another queue whose package is not installed here.
     """
-    is_complete = True
+    broken = []
     for app in apps.get_app_configs():
         name = f"{app.name}.tasks"
+        if not hasattr(app.module, "__path__"):
+            continue  # a module by itself
         try:
             if importlib.util.find_spec(name) is not None:
                 importlib.import_module(name)
         except ConfigurationError:
             raise
         except (Exception, SystemExit) as error:
-            is_complete = False
+            broken.append(app.name)
             logger.warning(
                 "CORRAL-571 the module %s could not be imported: %s: %s; schedules declared in it "
-                "stay as their rows say, and no schedule is taken for removed",
+                "stay as their rows say",
                 name,
                 type(error).__name__,
                 error,
             )
-    return is_complete
+    return tuple(broken)
 
 
 def _problem(made: Declaration) -> str | None:

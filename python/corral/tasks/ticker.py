@@ -23,7 +23,7 @@ def with_ticks(run: Run, database: str) -> Run:
     Imports the `tasks` module of every app, for what they declare; raises
     corral.exceptions.ConfigurationError where that is wrong.
     """
-    is_complete = schedules.discover()
+    broken = schedules.discover()
     hygiene = Hygiene()
 
     def run_either(payload: bytes, *more: Any) -> tuple[bool, bytes]:
@@ -31,18 +31,18 @@ def with_ticks(run: Run, database: str) -> Run:
             return run(payload, *more)
         hygiene.before()
         try:
-            return _run_tick(records.loads(payload), database, is_complete), b""
+            return _run_tick(records.loads(payload), database, broken), b""
         finally:
             hygiene.after()
 
     return run_either
 
 
-def _run_tick(record: dict[str, Any], database: str, is_complete: bool) -> bool:
+def _run_tick(record: dict[str, Any], database: str, broken: tuple[str, ...]) -> bool:
     """True when nothing due is left. Never raises: the keeper asks again after a pause."""
     try:
         if record["synchronise"]:
-            schedule_rows.synchronise(database, schedules.declared(), is_complete=is_complete)
+            schedule_rows.synchronise(database, schedules.declared(), broken=broken)
         return schedule_rows.tick(database)
     except Exception as error:
         logger.error(
