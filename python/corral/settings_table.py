@@ -193,7 +193,7 @@ _BACKGROUND = (
         "Background", _flag("command"), commands=frozenset({"serve", "work"}),
     ),
     Setting(
-        "task_prefetch", Whole(0, 1000), "200",
+        "task_prefetch", Whole(0, 1000), "500",
         "most jobs claimed ahead of the task threads. Only quick jobs are: what waits behind slow "
         "ones stays READY, also for other nodes",
         "Background", _flag("task_prefetch"), limit="prefetch_max",

@@ -59,13 +59,13 @@ struct RequestLimits {
 };
 
 struct TaskLimits {
-  int prefetch_max = 200;  // most jobs held beyond the threads, for the whole group
+  int prefetch_max = 500;  // most jobs held beyond the threads, for the whole group
   Milliseconds prefetch_span_ms =
       50;  // held are as many as were finished in this time, if not one a thread
   Milliseconds prefetch_patience_ms =
       500;  // jobs that wait behind busy threads for so long go back
-  int claim_batch_max = 200;
-  int finish_batch_max = 200;
+  int claim_batch_max = 500;
+  int finish_batch_max = 500;
   Milliseconds finish_delay_max_ms = 5;   // a finish waits this long for company
   Milliseconds poll_interval_ms = 1'000;  // upper bound for noticing rows written by other programs
   Milliseconds node_lease_ms = 15'000;    // a silent node counts as dead after this
