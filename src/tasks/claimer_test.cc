@@ -112,7 +112,8 @@ class SlowClaimerTest : public ClaimerTest {
     ASSERT_TRUE(store.finish(std::span(&outcome, 1)));
   }
 
-  dispatch::Queue<Job> ready{202};
+  static constexpr int kCapacity = 2 + TaskLimits{}.prefetch_max;
+  dispatch::Queue<Job> ready{kCapacity};
   Claimer slow{store, ready, 2, TaskLimits{}};
 };
 
@@ -145,7 +146,7 @@ TEST_F(SlowClaimerTest, ClaimsEverMoreWhileJobsAreQuick) {
   ASSERT_GT(claims.size(), 4u);
   EXPECT_EQ(claims.front(), 2);
   EXPECT_GT(claims.back(), 80);
-  EXPECT_LE(slow.held(), 202);
+  EXPECT_LE(slow.held(), kCapacity);
 }
 
 TEST_F(SlowClaimerTest, WhatIsStuckBehindSlowJobsGoesBack) {
