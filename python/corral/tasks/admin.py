@@ -47,13 +47,14 @@ class JobAdmin(ReadOnlyAdmin):
         "started_at",
         "finished_at",
         "took",
+        "attempts",
         "worker",
     )
     list_filter = ("status", "queue_name", "backend_name", "task_path")
     search_fields = ("id", "task_path", "args", "kwargs", "errors")
     fieldsets = (
         (None, {"fields": ("id", "task_path", "status", "shown_args", "shown_kwargs")}),
-        (_("Outcome"), {"fields": ("shown_return_value", "shown_errors")}),
+        (_("Outcome"), {"fields": ("attempts", "shown_return_value", "shown_errors")}),
         (
             _("Times"),
             {
@@ -64,6 +65,7 @@ class JobAdmin(ReadOnlyAdmin):
                     "last_attempted_at",
                     "finished_at",
                     "took",
+                    "prune_at",
                 )
             },
         ),
@@ -76,6 +78,8 @@ class JobAdmin(ReadOnlyAdmin):
                     "backend_name",
                     "shown_workers",
                     "crashes",
+                    "shown_options",
+                    "at_most_once",
                     "lease",
                     "node",
                 )
@@ -89,6 +93,14 @@ class JobAdmin(ReadOnlyAdmin):
             return ""
         seconds = (job.finished_at - job.last_attempted_at).total_seconds()
         return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.1f} ms"
+
+    @admin.display(description=_("attempts"))
+    def attempts(self, job: Job) -> int:
+        return max(len(job.worker_ids) - job.crashes, 0)
+
+    @admin.display(description=_("options of its own"))
+    def shown_options(self, job: Job) -> SafeString:
+        return _pretty(job.options)
 
     @admin.display(description=_("worker"))
     def worker(self, job: Job) -> str:
