@@ -27,7 +27,11 @@ namespace {
 
 constexpr Milliseconds kPauseMinMs = 100;
 constexpr Milliseconds kPauseMaxMs = 5'000;
-constexpr int kBeatsPerLease = 3;
+// A beat looks after the other nodes too, and a silent one is dead after some looks: the spans are
+// those of witness.h. Every beat is a query; the store renews the lease in some of them.
+constexpr int kBeatsPerLease = 15;
+constexpr int kRenewalsPerLease = 5;
+constexpr int kSuspectLooksPerLease = 3;
 constexpr Milliseconds kPruneAgainMs = 100;  // after a full batch; other calls go in between
 
 enum class Life { fresh, booting, running, draining, stopped };
@@ -46,12 +50,15 @@ bool is_step(Life from, Life to) {
 // do not come back in step, until a call succeeds.
 class Outage {
  public:
+  // Pauses are no longer than `pause_max_ms`.
+  explicit Outage(Milliseconds pause_max_ms) : pause_max_ms_(pause_max_ms) {}
+
   bool is_on() const { return since_ms_.has_value(); }
   Milliseconds retry_at_ms() const { return retry_at_ms_; }
 
   // Returns the pause until the next try.
   Milliseconds extend(Milliseconds now_ms) {
-    pause_ms_ = is_on() ? std::min(pause_ms_ * 2, kPauseMaxMs) : kPauseMinMs;
+    pause_ms_ = is_on() ? std::min(pause_ms_ * 2, pause_max_ms_) : kPauseMinMs;
     if (!is_on()) since_ms_ = now_ms;
     const Milliseconds jittered =
         pause_ms_ * std::uniform_int_distribution<int>(75, 100)(random_) / 100;
@@ -67,11 +74,17 @@ class Outage {
   }
 
  private:
+  const Milliseconds pause_max_ms_;
   std::optional<Milliseconds> since_ms_;
   Milliseconds pause_ms_ = kPauseMinMs;
   Milliseconds retry_at_ms_ = 0;
   std::minstd_rand random_{static_cast<unsigned>(monotonic_ns())};
 };
+
+// A node that is back from an outage must renew its lease before others take it for dead.
+Milliseconds pause_max_ms(const TaskLimits& limits) {
+  return std::clamp(limits.node_lease_ms / kRenewalsPerLease, kPauseMinMs, kPauseMaxMs);
+}
 
 void clear_eventfd(int fd) {
   std::uint64_t count = 0;
@@ -87,7 +100,8 @@ struct Keeper::Impl {
         options(std::move(options_)),
         log(log_),
         claimer(store_, ready, options.threads, options.limits),
-        finisher(store_, options.limits) {}
+        finisher(store_, options.limits),
+        outage(pause_max_ms(options.limits)) {}
 
   // Any thread.
   void rouse();
@@ -129,6 +143,7 @@ struct Keeper::Impl {
   Life life = Life::fresh;
   Outage outage;
   Milliseconds beat_at_ms = 0;
+  Milliseconds suspects_at_ms = 0;  // when a beat is followed by a look for them
   Milliseconds prune_at_ms = 0;
 
   // start() and drain() meet the thread here.
@@ -285,7 +300,10 @@ bool Keeper::Impl::beat(Milliseconds now_ms) {
   auto rescued = store.beat();
   if (!rescued) return fail("beat", rescued.error(), now_ms);
   beat_at_ms = now_ms + options.limits.node_lease_ms / kBeatsPerLease;
-  claimer.beaten(*rescued, now_ms);
+  if (*rescued > 0 || now_ms >= suspects_at_ms) {
+    claimer.beaten(*rescued, now_ms);
+    suspects_at_ms = now_ms + options.limits.node_lease_ms / kSuspectLooksPerLease;
+  }
   report_rescued(*rescued);
   return true;
 }

@@ -1,8 +1,8 @@
 // The heartbeat of this node, and what becomes of jobs whose node died.
 //
-// A node is dead when its lease time is over by the server's clock, or when its process is provably
-// gone on this machine. Its jobs become READY again with one crash more, or FAILED when that makes
-// max_crashes.
+// A node is dead when its process is provably gone on this machine, or when it has been silent for
+// its lease time (witness.h). Its row is deleted, and jobs that are RUNNING under no row become
+// READY again with one crash more, or FAILED when that makes max_crashes.
 #include "base/json.h"
 #include "tasks/machine.h"
 #include "tasks/postgres_store.h"
@@ -30,41 +30,63 @@ constexpr const char* kCrashedOnceEntry =
 }  // namespace
 
 Result<int> PostgresStore::beat() {
-  if (Result<void> renewed = renew(); !renewed) return renewed.error();
-  if (Result<void> buried = bury_dead_processes(); !buried) return buried.error();
-  Result<int> rescued = rescue();
-  if (!rescued) return rescued;
-  auto forgotten = run(sql_.forget_dead_nodes, Parameters().text(options_.incarnation));
-  if (!forgotten) return forgotten.error();
-  return rescued;
+  Result<bool> is_fresh = bury_dead_nodes();
+  if (!is_fresh) return is_fresh.error();
+  if (!*is_fresh) {
+    if (Result<void> renewed = renew(); !renewed) return renewed.error();
+  }
+  return rescue();
 }
 
 Result<void> PostgresStore::renew() {
   const auto started = process_started(options_.pid);
-  auto renewed = run(sql_.renew, Parameters()
-                                     .text(options_.incarnation)
-                                     .text(options_.host)
-                                     .number(options_.pid)
-                                     .text(machine())
-                                     .text_or_null(started ? std::optional(std::to_string(*started))
-                                                           : std::nullopt)
-                                     .number(options_.lease_ms));
+  auto renewed =
+      run(sql_.renew,
+          Parameters()
+              .text(options_.incarnation)
+              .text(options_.host)
+              .number(options_.pid)
+              .text(machine())
+              .text_or_null(started ? std::optional(std::to_string(*started)) : std::nullopt)
+              .number(options_.lease_ms * Witness::kValidParts / Witness::kParts));
   if (!renewed) return renewed.error();
   return {};
 }
 
-// Ends the lease of nodes of this machine whose process is gone, so that nobody waits for it.
-Result<void> PostgresStore::bury_dead_processes() {
-  auto others = run(sql_.other_nodes, Parameters().text(options_.incarnation));
-  if (!others) return others.error();
-  for (int row = 0; row < others->rows(); ++row) {
-    ProcessMark process{std::string(others->text(row, 1)), others->number(row, 2), {}};
-    if (!others->is_null(row, 3)) process.started = others->number(row, 3);
-    if (!is_provably_gone(process)) continue;
-    auto buried = run(sql_.bury, Parameters().text(others->uuid(row, 0)));
+// Forgets the nodes that are dead; a row that was renewed meanwhile stays. Returns whether this
+// node's own row is there and needs no renewal yet.
+Result<bool> PostgresStore::bury_dead_nodes() {
+  // The keeper's beats are not exactly a part of the lease apart: not one beat later than meant.
+  constexpr int kFreshHalves = 2 * (Witness::kValidParts - Witness::kRenewParts) + 1;
+  const Milliseconds fresh_ms = options_.lease_ms * kFreshHalves / (2 * Witness::kParts);
+  auto nodes = run(sql_.nodes, Parameters().number(fresh_ms));
+  if (!nodes) return nodes.error();
+  bool is_fresh = false;
+  std::map<std::string, std::int64_t> over;
+  std::vector<std::pair<std::string, std::int64_t>> dead;
+  for (int row = 0; row < nodes->rows(); ++row) {
+    const std::string node = nodes->uuid(row, 0);
+    const std::int64_t expires_at = nodes->number(row, 4);
+    if (node == options_.incarnation) {
+      is_fresh = nodes->number(row, 6) != 0;
+      continue;
+    }
+    ProcessMark process{std::string(nodes->text(row, 1)), nodes->number(row, 2), {}};
+    if (!nodes->is_null(row, 3)) process.started = nodes->number(row, 3);
+    if (is_provably_gone(process)) {
+      dead.emplace_back(node, expires_at);
+    } else if (nodes->number(row, 5) != 0) {
+      over.emplace(node, expires_at);
+    }
+  }
+  for (const std::string& node : witness_.sees_dead(over, monotonic_ms())) {
+    dead.emplace_back(node, over.at(node));
+  }
+  for (const auto& [node, expires_at] : dead) {
+    auto buried = run(sql_.bury, Parameters().text(node).number(expires_at));
     if (!buried) return buried.error();
   }
-  return {};
+  return is_fresh;
 }
 
 // Takes the jobs of dead nodes back; returns how many.

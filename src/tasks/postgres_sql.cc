@@ -125,12 +125,17 @@ constexpr const char* kRenew =
     "statement_timestamp(), statement_timestamp() + $6::bigint * interval '1 millisecond') "
     "ON CONFLICT (incarnation) DO UPDATE SET expires_at = excluded.expires_at";
 
-constexpr const char* kOtherNodes =
-    "SELECT incarnation, machine, pid, process_started FROM corral_node "
-    "WHERE incarnation <> $1::uuid AND expires_at > statement_timestamp()";
+// Until when a node counts as alive, as a number that is the same as long as it has not renewed.
+#define CORRAL_EXPIRY "(extract(epoch FROM expires_at) * 1000000)::bigint"
+
+constexpr const char* kNodes =
+    "SELECT incarnation, machine, pid, process_started, " CORRAL_EXPIRY
+    ", "
+    "(expires_at <= statement_timestamp())::int::bigint, (expires_at > statement_timestamp() + "
+    "$1::bigint * interval '1 millisecond')::int::bigint FROM corral_node";
 
 constexpr const char* kBury =
-    "UPDATE corral_node SET expires_at = statement_timestamp() WHERE incarnation = $1::uuid";
+    "DELETE FROM corral_node WHERE incarnation = $1::uuid AND " CORRAL_EXPIRY " = $2::bigint";
 
 // The orphans are of one snapshot: a node registers before it claims, so a job it holds is never
 // seen without it. What another node did to a row since then shows in its lease, which the lock
@@ -138,7 +143,7 @@ constexpr const char* kBury =
 constexpr const char* kRescue =
     "WITH orphans AS MATERIALIZED (SELECT id, lease FROM corral_job WHERE status = 'RUNNING' "
     "AND (node IS NULL OR (node <> $1::uuid AND NOT EXISTS (SELECT 1 FROM corral_node "
-    "WHERE incarnation = corral_job.node AND expires_at > statement_timestamp()))) "
+    "WHERE incarnation = corral_job.node))) "
     "ORDER BY id LIMIT $2::bigint), "
     "backends AS MATERIALIZED (SELECT * FROM unnest($3::text[], $4::bigint[], $5::bigint[]) "
     "AS backend(name, max_crashes, retention)), "
@@ -157,10 +162,6 @@ constexpr const char* kRescue =
     "WHERE name = job.backend_name) * interval '1 microsecond' ELSE prune_at END, "
     "crashes = locked.crashes, lease = lease + 1, node = NULL "
     "FROM locked WHERE job.id = locked.id";
-
-// Looked for by an index of few rows; where it finds nothing it writes nothing.
-constexpr const char* kForgetDeadNodes =
-    "DELETE FROM corral_node WHERE incarnation <> $1::uuid AND expires_at <= statement_timestamp()";
 
 constexpr const char* kHeldRows =
     "SELECT id, lease FROM corral_job WHERE status = 'RUNNING' AND node = $1::uuid";
@@ -218,10 +219,9 @@ constexpr const char* kRelease =
 
 PostgresSql::PostgresSql(const std::string& time_zone)
     : renew{"renew", kRenew},
-      other_nodes{"other_nodes", kOtherNodes},
+      nodes{"nodes", kNodes},
       bury{"bury", kBury},
       rescue{"rescue", kRescue},
-      forget_dead_nodes{"forget_dead_nodes", kForgetDeadNodes},
       held_rows{"held_rows", kHeldRows},
       leave{"leave", kLeave},
       finish{"finish", kFinish},

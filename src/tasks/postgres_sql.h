@@ -22,16 +22,16 @@ struct PostgresSql {
 
   // incarnation, host, pid, machine, process_started, lease in ms -> -
   Statement renew;
-  // incarnation -> incarnation, machine, pid, process_started of the other nodes that live
-  Statement other_nodes;
-  // incarnation -> -: its lease is over
+  // ms -> incarnation, machine, pid, process_started, expiry, whether that is over, and whether it
+  // is further away than so long, of all nodes
+  Statement nodes;
+  // incarnation, expiry -> -: forgotten, unless it has renewed
   Statement bury;
   // incarnation, rows, backend names[], their max_crashes[], their retentions[], max_crashes of
   // others, error entry with %d, that of what runs at most once -> -
   Statement rescue;
-  Statement forget_dead_nodes;  // incarnation -> -
-  Statement held_rows;          // incarnation -> id, lease
-  Statement leave;              // incarnation -> -
+  Statement held_rows;  // incarnation -> id, lease
+  Statement leave;      // incarnation -> -
 
   // What claim, wait and peek share as first parameter: the queue, an array of them, or nothing.
   // limit, incarnation, worker label (JSON) -> the columns of postgres_claim.cc, in order

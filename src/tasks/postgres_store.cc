@@ -125,7 +125,8 @@ PostgresStore::PostgresStore(Options options)
     : options_(std::move(options)),
       sql_(options_.time_zone),
       queues_(kind_of(options_.queues)),
-      label_(label_of(options_)) {}
+      label_(label_of(options_)),
+      witness_(options_.lease_ms, options_.looks_until_dead) {}
 
 PostgresStore::~PostgresStore() = default;
 
@@ -141,6 +142,7 @@ Result<void> PostgresStore::load() {
 
 Result<int> PostgresStore::open() {
   session_.reset();
+  witness_.forget();
   if (Result<void> loaded = load(); !loaded) return loaded.error();
   const auto preparing =
       options_.keeps_session ? Session::Preparing::prepared : Session::Preparing::unprepared;

@@ -21,6 +21,7 @@
 #include "tasks/postgres_session.h"
 #include "tasks/postgres_sql.h"
 #include "tasks/store.h"
+#include "tasks/witness.h"
 
 namespace corral::tasks {
 
@@ -44,6 +45,7 @@ class PostgresStore final : public Store {
     std::string host;
     std::int64_t pid = 0;
     Milliseconds lease_ms = 15'000;
+    int looks_until_dead = Witness::kLooks;  // fewer in tests
   };
 
   // From the JSON of a task worker and of the node; an error is a fault of Corral's own.
@@ -105,7 +107,7 @@ class PostgresStore final : public Store {
   Result<int> write_once(std::span<const Finished> rows);
 
   Result<void> renew();
-  Result<void> bury_dead_processes();
+  Result<bool> bury_dead_nodes();
   Result<int> rescue();
 
   const Options options_;
@@ -116,6 +118,7 @@ class PostgresStore final : public Store {
   std::unique_ptr<Session> session_;
   // What the keeper learnt of: claimed, neither finished nor released since.
   std::set<Key> held_;
+  Witness witness_;
   bool loses_next_claim_ = false;
 };
 

@@ -53,8 +53,10 @@ class Store {
   // waiting for them).
   virtual Result<void> release(std::span<const Job> jobs) = 0;
 
-  // Renews this node's lease, registering it again where others took it for dead, and rescues what
-  // dead nodes left. Returns how many were rescued.
+  // Called fifteen times a lease (keeper.cc). Renews this node's lease where it is time,
+  // registering it again where others took it for dead, and rescues what dead nodes left. A node is
+  // dead when its process is provably gone or when it has been silent for a lease, which takes
+  // several looks (witness.h). Returns how many were rescued.
   virtual Result<int> beat() = 0;
 
   // Deletes up to `limit` finished jobs whose retention is over; returns how many.

@@ -16,8 +16,10 @@ from tasks_site import tasks
 
 from corral.tasks import machine
 from corral.tasks.models import Job, Node
+from harness import eventually
 
 LONG = 600_000  # a lease time no test waits for
+SHORT = 300
 PAST = datetime(2020, 1, 1, tzinfo=UTC)
 
 
@@ -63,18 +65,36 @@ def test_a_node_elsewhere_is_dead_when_its_lease_is_over(alias: str) -> None:
     theirs.open()
     (job,), _ = theirs.claim(1, False)
     Node.objects.using(alias).update(machine="another machine", pid=2**30)
-    ours = new_store(alias)
+    ours = new_store(alias, lease_ms=SHORT)
     assert ours.open() == 0
     Node.objects.using(alias).filter(machine="another machine").update(expires_at=PAST)
-    assert ours.beat() == 1
+    assert ours.beat() == 0, "after an outage the time of all nodes is over"
+    assert eventually(ours.beat, "the rescue") == 1
     assert row(alias, key).status == "READY"
     # It was only slow: what it says now is late, and it goes on as a node.
     late = (key, job[1], True, b'{"began":1,"ended":1,"return_value":"1"}')
     assert theirs.finish([late]) == 1
-    theirs.beat()
+    theirs.open()
     assert Node.objects.using(alias).count() == 2
     assert len(theirs.claim(1, True)[0]) == 1
     assert ours.beat() == 0
+    theirs.close()
+    ours.close()
+
+
+def test_after_an_outage_longer_than_the_lease_nobody_takes_the_others_for_dead(alias: str) -> None:
+    theirs, ours = new_store(alias), new_store(alias)
+    theirs.open()
+    ours.open()
+    key = enqueue(alias, tasks.add, 1)
+    (job,), _ = theirs.claim(1, False)
+    for _ in range(2):
+        Node.objects.using(alias).update(expires_at=PAST)
+        assert ours.open() == 0
+        for _ in range(10):
+            assert ours.beat() == 0
+        theirs.open()
+    assert (row(alias, key).status, row(alias, key).lease) == ("RUNNING", job[1])
     theirs.close()
     ours.close()
 
@@ -189,6 +209,27 @@ def test_the_name_of_a_process_is_no_proof_of_death(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(machine, "process_started", _hidden)
     assert not gone(), "hidden from us, but alive"
     assert gone(pid=ended.pid)
+
+
+def test_a_clock_that_is_set_back_delays_no_plain_job(
+    default_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = new_store(default_database)
+    store.open()
+    plain, deferred = (enqueue(default_database, tasks.add, n) for n in range(2))
+    ahead = datetime.now(UTC) + timedelta(hours=1)
+    Job.objects.update(due_at=ahead)
+    Job.objects.filter(pk=deferred).update(run_after=ahead)
+    from corral.tasks import store as module
+
+    real = module.time.time
+    monkeypatch.setattr(store, "_mend_until_s", 0.0)
+    store.beat()
+    assert store.claim(9, False)[0] == [], "without a jump nothing is looked for"
+    monkeypatch.setattr(module.time, "time", lambda: real() - 3600)
+    store.beat()
+    assert [job[0] for job in store.claim(9, False)[0]] == [plain]
+    store.close()
 
 
 def _hidden(pid: int) -> int:

@@ -90,7 +90,7 @@ class Job(models.Model):
 
 
 class Node(models.Model):
-    """One running Corral. Dead when `expires_at` has passed, or its process is provably gone."""
+    """One running Corral. Whether it is dead when `expires_at` has passed, `witness` finds out."""
 
     incarnation = models.UUIDField(primary_key=True, editable=False)
     host = models.CharField(max_length=255)

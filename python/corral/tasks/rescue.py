@@ -1,8 +1,9 @@
 """What becomes of jobs whose node died.
 
-A node is dead when its lease time is over by the database's clock, or when its process is provably
-gone on this machine. Its jobs become READY again with one crash more, or FAILED when that makes
-max_crashes. Nodes that rescue at the same time do no harm: every update says which lease it saw.
+A node is dead when its process is provably gone on this machine, or when it has been silent for
+its lease time (`witness`). Its row is deleted, and jobs that are RUNNING under no row become READY
+again with one crash more, or FAILED when that makes max_crashes. Nodes that rescue at the same time
+do no harm: every update says which lease it saw.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from . import records
 from .machine import is_provably_gone
 
 if TYPE_CHECKING:
-    from .sql import Dialect
     from .store import Store
 
 _BATCH = 500
@@ -24,43 +24,53 @@ _ORPHANS = (
     "SELECT id, lease, crashes, backend_name, at_most_once, errors FROM corral_job "
     "WHERE status = 'RUNNING' "
     "AND (node IS NULL OR (node <> %(incarnation)s AND NOT EXISTS (SELECT 1 FROM corral_node "
-    "WHERE incarnation = corral_job.node AND expires_at > {now}))) ORDER BY id LIMIT %(batch)s"
+    "WHERE incarnation = corral_job.node))) ORDER BY id LIMIT %(batch)s"
 )
 
 
-def bury_dead_processes(cursor: Any, dialect: Dialect, own: str) -> None:
-    """End the lease of nodes of this machine whose process is gone, so that nobody waits for it."""
+def bury_dead_nodes(store: Store, cursor: Any) -> bool:
+    """Forget the nodes that are dead; a row that was renewed meanwhile stays.
+
+    Returns whether this node's own row is there.
+    """
+    dialect = store.dialect
     cursor.execute(
-        "SELECT incarnation, machine, pid, process_started FROM corral_node "
-        f"WHERE incarnation <> %(own)s AND expires_at > {dialect.now()}",
-        {**dialect.clock(), "own": dialect.key(own)},
+        "SELECT incarnation, machine, pid, process_started, expires_at, "
+        f"CASE WHEN expires_at <= {dialect.now()} THEN 1 ELSE 0 END FROM corral_node",
+        dialect.clock(),
     )
-    for key, machine, pid, started in cursor.fetchall():
+    expiries, over, dead = {}, {}, []
+    for key, machine, pid, started, expires_at, is_over in cursor.fetchall():
+        node = dialect.id_text(key)
+        expiries[node] = expires_at
+        if node == store.incarnation:
+            continue
         if is_provably_gone(machine_then=machine, pid=pid, started_then=started):
-            cursor.execute(
-                f"UPDATE corral_node SET expires_at = {dialect.now()} "
-                "WHERE incarnation = %(incarnation)s",
-                {**dialect.clock(), "incarnation": dialect.key(dialect.id_text(key))},
-            )
+            dead.append(node)
+        elif is_over:
+            over[node] = expires_at
+    for node in (*dead, *store.witness.sees_dead(over)):
+        cursor.execute(
+            "DELETE FROM corral_node "
+            "WHERE incarnation = %(incarnation)s AND expires_at = %(expires_at)s",
+            {"incarnation": dialect.key(node), "expires_at": expiries[node]},
+        )
+    return store.incarnation in expiries
 
 
 def rescue(store: Store, cursor: Any) -> int:
-    """Take the jobs of dead nodes back and forget the nodes; returns how many jobs."""
+    """Take the jobs of forgotten nodes back; returns how many."""
     dialect = store.dialect
     own = {"incarnation": dialect.key(store.incarnation)}
     count = 0
     while True:
-        cursor.execute(
-            _ORPHANS.format(now=dialect.now()), {**dialect.clock(), **own, "batch": _BATCH}
-        )
+        cursor.execute(_ORPHANS, {**own, "batch": _BATCH})
         orphans = cursor.fetchall()
         if orphans:
             with store.transaction(cursor):
                 count += sum(_take_back(store, cursor, orphan) for orphan in orphans)
         if len(orphans) < _BATCH:
-            break
-    _forget_dead_nodes(cursor, dialect, own)
-    return count
+            return count
 
 
 def _take_back(store: Store, cursor: Any, orphan: tuple[Any, ...]) -> int:
@@ -99,12 +109,3 @@ def _reason(crashes: int, at_most_once: bool) -> str:
             "whether it had begun is not known"
         )
     return f"the process ended while it ran this job, {crashes} times in all"
-
-
-def _forget_dead_nodes(cursor: Any, dialect: Dialect, own: dict[str, str]) -> None:
-    # Looked for first: a DELETE takes the write lock even where it finds nothing.
-    over = f"incarnation <> %(incarnation)s AND expires_at <= {dialect.now()}"
-    values = {**dialect.clock(), **own}
-    cursor.execute(f"SELECT count(*) FROM corral_node WHERE {over}", values)
-    if cursor.fetchone()[0]:
-        cursor.execute(f"DELETE FROM corral_node WHERE {over}", values)

@@ -76,6 +76,7 @@ class Dialect:
     columns = ", ".join(Claimed._fields)
     peeks_always = False  # look before taking a write lock
     skip_locked = ""  # another node prunes these
+    has_clock_of_host = False
     row_bytes_max = 256 * 1024 * 1024
     batch_bytes_max = 64 * 1024 * 1024
 
@@ -234,6 +235,7 @@ class SqliteDialect(Dialect):
 
     begin = "BEGIN IMMEDIATE"
     peeks_always = True
+    has_clock_of_host = True
     # An expression has no declared type, so the driver leaves a time the text that it is.
     columns = ", ".join(f"{name} || ''" if name in _TIMES else name for name in Claimed._fields)
 
@@ -281,6 +283,13 @@ class SqliteDialect(Dialect):
             },
         )
         return [_claimed(self, row) for row in cursor.fetchall()]
+
+    def mend_due_times(self, cursor: Any) -> None:
+        """Make plain jobs due that are due in the future, which no program means."""
+        ahead = "status = 'READY' AND run_after IS NULL AND due_at > %(now)s"
+        cursor.execute(f"SELECT 1 FROM corral_job WHERE {ahead} LIMIT 1", self.clock())
+        if cursor.fetchone() is not None:
+            cursor.execute(f"UPDATE corral_job SET due_at = %(now)s WHERE {ahead}", self.clock())
 
 
 class PostgresDialect(Dialect):

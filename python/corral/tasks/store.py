@@ -20,10 +20,12 @@ from typing import Any
 
 from . import machine, records
 from .names import MAX_CRASHES_DEFAULT
+from .witness import PARTS, RENEW_PARTS, VALID_PARTS, Witness
 
 # A deferred row that is due but was not claimed: it became due between two statements, or another
 # node holds it.
 _RECHECK_MS = 5
+_CLOCK_JUMP_S = 0.5
 
 # id, lease, queue, crashes, payload, at_most_once
 Job = tuple[str, int, str, int, bytes, bool]
@@ -79,7 +81,13 @@ class Store:
         self._incarnation: str = node["incarnation"]
         self._host: str = node["host"]
         self._pid: int = node["pid"]
-        self._lease_ms: int = node["lease_ms"]
+        lease_s = node["lease_ms"] / 1000
+        self._part_s = lease_s / PARTS
+        self._lease_s = lease_s
+        self._renew_at_s = 0.0  # of time.monotonic()
+        self._clock_lead_s = math.inf  # of the host's clock before time.monotonic()
+        self._mend_until_s = 0.0  # of time.monotonic()
+        self.witness = Witness(lease_s)
         self._worker = f"{self._host}:{self._pid}"
         self._connection: Any = None
         self._dialect: Any = None
@@ -98,6 +106,9 @@ class Store:
         from .sql import DIALECTS
 
         self._disconnect()
+        self.witness.forget()
+        self._renew_at_s = 0.0
+        self._clock_lead_s = math.inf  # it may have been set back since rows were written
         self._connection = self._connect()
         self._connection.ensure_connection()
         self._dialect = DIALECTS[self._connection.vendor](self._connection)
@@ -106,13 +117,32 @@ class Store:
         return rescued
 
     def beat(self) -> int:
-        """Renew this node's lease, rescue what dead nodes left; returns how many jobs."""
-        from .rescue import bury_dead_processes, rescue
+        """Look after the nodes: renew this one's lease when it is time, rescue what dead ones left.
+
+        Called once in each of the lease's `witness.PARTS`; returns how many jobs were rescued.
+        """
+        from .rescue import bury_dead_nodes, rescue
 
         with self._connection.cursor() as cursor:
-            self._renew(cursor)
-            bury_dead_processes(cursor, self._dialect, self._incarnation)
+            self._mend_due_times(cursor)
+            is_registered = bury_dead_nodes(self, cursor)
+            if not is_registered or time.monotonic() >= self._renew_at_s:
+                self._renew(cursor)
+                # Looks are a part apart, but not exactly: not one look later than meant.
+                self._renew_at_s = time.monotonic() + self._part_s * (RENEW_PARTS - 0.5)
             return rescue(self, cursor)
+
+    def _mend_due_times(self, cursor: Any) -> None:
+        """Where the host's clock was set back, jobs that wait for no time do not wait for it."""
+        if not self._dialect.has_clock_of_host:
+            return
+        lead_s = time.time() - time.monotonic()
+        if lead_s < self._clock_lead_s - _CLOCK_JUMP_S:
+            # For a while: who enqueues may have read the clock before.
+            self._mend_until_s = time.monotonic() + self._lease_s
+        self._clock_lead_s = lead_s
+        if time.monotonic() < self._mend_until_s:
+            self._dialect.mend_due_times(cursor)
 
     def changed(self) -> bool:
         """True when there may be jobs to claim that no wake announced: other programs wrote them.
@@ -404,7 +434,7 @@ class Store:
     def _renew(self, cursor: Any) -> None:
         dialect = self._dialect
         values = {
-            **dialect.clock(expiry=self._lease_ms * 1000),
+            **dialect.clock(expiry=int(self._part_s * VALID_PARTS * 1_000_000)),
             "incarnation": dialect.key(self._incarnation),
         }
         expiry = dialect.shifted("expiry")
