@@ -38,6 +38,25 @@ std::string MemoryDatabase::enqueue(NewJob job) {
   return id;
 }
 
+void MemoryDatabase::pause(const std::string& queue, Milliseconds span_ms) {
+  std::lock_guard lock(mutex_);
+  paused_[queue] = span_ms < 0 ? -1 : clock_() + span_ms;
+  ++version_;
+}
+
+void MemoryDatabase::resume(const std::string& queue) {
+  std::lock_guard lock(mutex_);
+  paused_.erase(queue);
+  ++version_;
+}
+
+Milliseconds MemoryDatabase::wait_ms(const Row& row, Milliseconds now_ms) const {
+  const Milliseconds due_ms = std::max<Milliseconds>(row.run_after_ms - now_ms, 0);
+  const auto paused = paused_.find(row.queue);
+  if (paused == paused_.end()) return due_ms;
+  return paused->second < 0 ? -1 : std::max(due_ms, paused->second - now_ms);
+}
+
 std::optional<Row> MemoryDatabase::find(const std::string& id) const {
   std::lock_guard lock(mutex_);
   const auto found = rows_.find(id);
@@ -124,7 +143,8 @@ Claim MemoryDatabase::claim(const std::string& node, int limit, Store::Suspects 
     Row& row = *next->second;
     const auto here = next++;
     if ((row.crashes > 0) != wants_suspect) continue;
-    const Milliseconds due_ms = std::max<Milliseconds>(row.run_after_ms - now_ms, 0);
+    const Milliseconds due_ms = wait_ms(row, now_ms);
+    if (due_ms < 0) continue;
     if (due_ms > 0 || claim.jobs.size() == count_max) {
       if (claim.next_due_ms < 0 || due_ms < claim.next_due_ms) claim.next_due_ms = due_ms;
       if (claim.next_due_ms == 0) break;

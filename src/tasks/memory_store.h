@@ -56,7 +56,9 @@ class MemoryDatabase {
   explicit MemoryDatabase(std::function<Milliseconds()> clock = monotonic_ms)
       : clock_(std::move(clock)) {}
 
-  std::string enqueue(NewJob job);  // returns its id
+  std::string enqueue(NewJob job);                             // returns its id
+  void pause(const std::string& queue, Milliseconds span_ms);  // -1: until resume()
+  void resume(const std::string& queue);
   std::optional<Row> find(const std::string& id) const;
   int count(RowStatus status) const;
   bool has_node(const std::string& node) const;
@@ -81,6 +83,8 @@ class MemoryDatabase {
                            std::uint64_t>;  // -priority, run_after, age: the order of claims
 
   static Place place_of(const Row& row) { return {-row.priority, row.run_after_ms, row.age}; }
+  // How long the row must wait yet; -1: until somebody resumes its queue.
+  Milliseconds wait_ms(const Row& row, Milliseconds now_ms) const;
   Row* find_running(const std::string& id, std::int64_t lease);
   void end(Row& row, const Outcome& outcome);
   void put_back(Row& row);
@@ -91,10 +95,11 @@ class MemoryDatabase {
   mutable std::mutex mutex_;
   std::map<std::string, Row> rows_;  // guarded by mutex_
   std::map<Place, Row*> waiting_;    // guarded by mutex_: the ready ones; rows_ keeps them in place
-  std::map<std::string, Milliseconds> nodes_;  // guarded by mutex_: when each one's lease ends
-  std::uint64_t version_ = 0;                  // guarded by mutex_
-  bool has_schedules_ = false;                 // guarded by mutex_
-  std::optional<Milliseconds> tick_at_ms_;     // guarded by mutex_
+  std::map<std::string, Milliseconds> nodes_;   // guarded by mutex_: when each one's lease ends
+  std::map<std::string, Milliseconds> paused_;  // guarded by mutex_: until when; -1: no end
+  std::uint64_t version_ = 0;                   // guarded by mutex_
+  bool has_schedules_ = false;                  // guarded by mutex_
+  std::optional<Milliseconds> tick_at_ms_;      // guarded by mutex_
 };
 
 class MemoryStore : public Store {

@@ -13,6 +13,10 @@ class MemoryWorld : public StoreWorld {
  public:
   Store& node(int number) override { return nodes_.at(static_cast<std::size_t>(number)); }
   std::string enqueue(NewJob job) override { return database_.enqueue(std::move(job)); }
+  void pause(const std::string& queue, Milliseconds span_ms) override {
+    database_.pause(queue, span_ms);
+  }
+  void resume(const std::string& queue) override { database_.resume(queue); }
   Row row(const std::string& id) override { return database_.find(id).value(); }
   bool exists(const std::string& id) override { return database_.find(id).has_value(); }
   void plan_tick(Milliseconds delay_ms) override { database_.plan_tick(delay_ms); }

@@ -31,18 +31,28 @@ std::string ready(const std::string& queue, bool suspects) {
          " AND due_at <= statement_timestamp()";
 }
 
+// Whether the queue `name` (SQL) is paused.
+std::string paused(const std::string& name) {
+  return "EXISTS (SELECT FROM corral_queue WHERE corral_queue.name = " + name +
+         " AND (resume_at IS NULL OR resume_at > statement_timestamp()))";
+}
+
 // The names of all queues with READY rows, by one probe of the index each.
 std::string all_queues() {
   const std::string nth = "SELECT min(queue_name) FROM corral_job WHERE status = 'READY'";
   return "names(name) AS (" + nth + " UNION ALL SELECT (" + nth +
          " AND queue_name > names.name) FROM names WHERE names.name IS NOT NULL), "
-         "queues AS MATERIALIZED (SELECT name FROM names WHERE name IS NOT NULL)";
+         "queues AS MATERIALIZED (SELECT name FROM names WHERE name IS NOT NULL AND NOT " +
+         paused("names.name") + ")";
 }
 
-// A WITH list that gives `queues(name)`, from the first parameter or from the table.
+// A WITH list that gives `queues(name)`, from the first parameter or from the table, without the
+// paused ones.
 std::string queue_names(Queues queues) {
   if (queues == Queues::any) return "WITH RECURSIVE " + all_queues();
-  return "WITH queues AS MATERIALIZED (SELECT name FROM unnest($1::text[]) AS asked(name))";
+  return "WITH queues AS MATERIALIZED (SELECT name FROM unnest($1::text[]) AS asked(name) "
+         "WHERE NOT " +
+         paused("asked.name") + ")";
 }
 
 // Parameters are numbered behind the queues.
@@ -57,7 +67,8 @@ std::string parameter(Queues queues, int number) {
 std::string ready_rows(Queues queues, bool suspects, const std::string& limit) {
   if (queues == Queues::one) {
     return "WITH ready AS MATERIALIZED (SELECT id FROM corral_job WHERE " + ready("$1", suspects) +
-           " ORDER BY " + kOrder + " LIMIT " + limit + " FOR UPDATE SKIP LOCKED)";
+           " AND NOT " + paused("$1") + " ORDER BY " + kOrder + " LIMIT " + limit +
+           " FOR UPDATE SKIP LOCKED)";
   }
   const std::string where = ready("queues.name", suspects);
   return queue_names(queues) +
@@ -101,18 +112,28 @@ std::string wait_sql(Queues queues, bool suspects) {
       "SELECT min(due_at) AS due FROM corral_job WHERE status = 'READY' AND run_after IS NOT NULL "
       "AND " +
       crashes(suspects) + " AND queue_name = ";
+  // Paused queues for which jobs wait.
+  const std::string resumed =
+      " UNION ALL SELECT min(resume_at) FROM corral_queue WHERE resume_at > statement_timestamp() "
+      "AND EXISTS (SELECT FROM corral_job WHERE status = 'READY' AND queue_name = "
+      "corral_queue.name)";
   const std::string span =
       "(extract(epoch FROM min(due) - statement_timestamp()) * 1000000)::bigint";
   if (queues == Queues::one) {
-    return "SELECT " + span + " FROM (" + first + "$1) AS firsts";
+    return "SELECT " + span + " FROM (" + first + "$1 AND NOT " + paused("$1") + resumed +
+           " AND corral_queue.name = $1) AS firsts";
   }
-  return queue_names(queues) + " SELECT " + span + " FROM queues CROSS JOIN LATERAL (" + first +
-         "queues.name) AS firsts";
+  const std::string of_ours =
+      queues == Queues::any ? "" : " AND corral_queue.name = ANY ($1::text[])";
+  return queue_names(queues) + " SELECT " + span +
+         " FROM (SELECT firsts.due FROM queues CROSS JOIN LATERAL (" + first +
+         "queues.name) AS firsts" + resumed + of_ours + ") AS moments(due)";
 }
 
 std::string peek_sql(Queues queues) {
   if (queues == Queues::one) {
-    return "SELECT EXISTS (SELECT FROM corral_job WHERE " + ready("$1", false) + ")";
+    return "SELECT EXISTS (SELECT FROM corral_job WHERE " + ready("$1", false) + " AND NOT " +
+           paused("$1") + ")";
   }
   return queue_names(queues) +
          " SELECT EXISTS (SELECT FROM queues CROSS JOIN LATERAL (SELECT FROM corral_job WHERE " +

@@ -38,7 +38,8 @@ struct PostgresSql {
   const Statement& claim(Queues queues, bool suspects) const {
     return claims_[index(queues)][suspects];
   }
-  // -> microseconds until the earliest deferred row is due (NULL: none)
+  // -> microseconds until the earliest deferred row is due or a paused queue with rows goes on
+  // (NULL: none)
   const Statement& wait(Queues queues, bool suspects) const {
     return waits_[index(queues)][suspects];
   }

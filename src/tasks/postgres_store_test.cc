@@ -53,6 +53,7 @@ class PostgresWorld : public StoreWorld {
     run("DELETE FROM corral_job");
     run("DELETE FROM corral_node");
     run("DELETE FROM corral_schedule");
+    run("DELETE FROM corral_queue");
     for (int number : {0, 1}) {
       auto options = options_of(conninfo, number);
       options.keeps_session = keeps_session;
@@ -70,6 +71,17 @@ class PostgresWorld : public StoreWorld {
                              .number(job.delay_ms)
                              .text(job.at_most_once ? "t" : "f"))
         .uuid(0, 0);
+  }
+
+  void pause(const std::string& queue, Milliseconds span_ms) override {
+    run("INSERT INTO corral_queue (name, paused_at, resume_at) SELECT $1::text, clock_timestamp(), "
+        "CASE WHEN $2::bigint >= 0 THEN clock_timestamp() + $2::bigint * "
+        "interval '1 millisecond' END",
+        Parameters().text(queue).number(span_ms));
+  }
+
+  void resume(const std::string& queue) override {
+    run("DELETE FROM corral_queue WHERE name = $1::text", Parameters().text(queue));
   }
 
   Row row(const std::string& id) override {
@@ -114,6 +126,8 @@ class PostgresWorld : public StoreWorld {
     run("UPDATE corral_job SET due_at = due_at - $1::bigint * interval '1 millisecond', "
         "run_after = run_after - $1::bigint * interval '1 millisecond', "
         "prune_at = prune_at - $1::bigint * interval '1 millisecond'",
+        span);
+    run("UPDATE corral_queue SET resume_at = resume_at - $1::bigint * interval '1 millisecond'",
         span);
   }
 

@@ -24,7 +24,8 @@ constexpr Milliseconds kNoSchedules = -2;  // of Store::next_tick_ms()
 struct Claim {
   std::vector<Job> jobs;
   Milliseconds next_due_ms =
-      -1;  // until the earliest waiting job of the kind asked for may run; -1: none is waiting
+      -1;  // until the earliest waiting job of the kind asked for may run, or a paused queue goes
+           // on; -1: nothing is waited for
 };
 
 class Store {
@@ -37,8 +38,9 @@ class Store {
   // returned, because the answer was lost with the connection.
   virtual Result<int> open() = 0;
 
-  // Up to `limit` ready jobs, by priority, due time and age. `suspects` decides about jobs with
-  // crashes > 0: `none` skips them; `one` returns at most one, and only such a job.
+  // Up to `limit` ready jobs of queues that are not paused, by priority, due time and age.
+  // `suspects` decides about jobs with crashes > 0: `none` skips them; `one` returns at most one,
+  // and only such a job.
   enum class Suspects { none, one };
   virtual Result<Claim> claim(int limit, Suspects suspects) = 0;
 

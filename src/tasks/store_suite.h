@@ -106,6 +106,45 @@ TEST_P(StoreSuite, HigherPriorityGoesFirst) {
   EXPECT_EQ(jobs[2].id, low);
 }
 
+TEST_P(StoreSuite, APausedQueueIsSkippedUntilItIsResumed) {
+  const auto mail = world_->enqueue({.payload = "1", .queue = "mail", .priority = 9});
+  const auto other = world_->enqueue({.payload = "2"});
+  world_->pause("mail", -1);
+  auto claimed = store().claim(5, Store::Suspects::none);
+  ASSERT_TRUE(claimed) << claimed.error().message;
+  ASSERT_EQ(claimed->jobs.size(), 1u);
+  EXPECT_EQ(claimed->jobs[0].id, other);
+  EXPECT_EQ(claimed->next_due_ms, -1);
+  auto changed = store().changed();
+  ASSERT_TRUE(changed);
+  EXPECT_FALSE(*changed);
+  world_->resume("mail");
+  const auto resumed = claim(store(), 5);
+  ASSERT_EQ(resumed.size(), 1u);
+  EXPECT_EQ(resumed[0].id, mail);
+}
+
+TEST_P(StoreSuite, APausedQueueGoesOnAtItsTime) {
+  const auto id = world_->enqueue({.payload = "1", .queue = "mail"});
+  world_->pause("mail", 60'000);
+  auto claimed = store().claim(5, Store::Suspects::none);
+  ASSERT_TRUE(claimed) << claimed.error().message;
+  EXPECT_TRUE(claimed->jobs.empty());
+  EXPECT_GT(claimed->next_due_ms, 50'000);
+  EXPECT_LE(claimed->next_due_ms, 60'000);
+  world_->pass(60'001);
+  EXPECT_EQ(claim(store(), 5).size(), 1u);
+  EXPECT_EQ(row(id).status, RowStatus::running);
+}
+
+TEST_P(StoreSuite, WhatRunsGoesOnWhenItsQueueIsPaused) {
+  const auto id = world_->enqueue({.payload = "1", .queue = "mail"});
+  const auto job = claim(store(), 1).at(0);
+  world_->pause("mail", -1);
+  EXPECT_EQ(finish(store(), {outcome_of(job)}), 0);
+  EXPECT_EQ(row(id).status, RowStatus::successful);
+}
+
 TEST_P(StoreSuite, AJobWaitsForItsTime) {
   world_->enqueue({.payload = "later", .delay_ms = 60'000});
   auto early = store().claim(5, Store::Suspects::none);

@@ -17,6 +17,8 @@ class StoreWorld {
   virtual ~StoreWorld() = default;
   virtual Store& node(int number) = 0;          // 0 or 1; not opened
   virtual std::string enqueue(NewJob job) = 0;  // by a program that is neither node; returns the id
+  virtual void pause(const std::string& queue, Milliseconds span_ms) = 0;  // -1: until resume()
+  virtual void resume(const std::string& queue) = 0;
   virtual Row row(const std::string& id) = 0;
   virtual bool exists(const std::string& id) = 0;
   virtual void plan_tick(Milliseconds delay_ms) = 0;  // of a schedule, by another program

@@ -100,7 +100,7 @@ class PostgresDatabase(Database):
 
     def clear(self) -> None:
         """Empties it for the next test: to make and drop a database takes seconds."""
-        self._execute("TRUNCATE corral_job, corral_node, corral_schedule")
+        self._execute("TRUNCATE corral_job, corral_node, corral_queue, corral_schedule")
 
     def drop(self) -> None:
         """Removes it from the server."""

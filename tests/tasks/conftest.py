@@ -64,13 +64,14 @@ def default_database() -> Iterator[str]:
 def _empty(alias: str) -> None:
     from django.db import connections
 
-    from corral.tasks.models import Job, Node
+    from corral.tasks.models import Job, Node, Queue
     from corral.tasks.schedule_model import Schedule
 
     connections[alias].close()
     Job.objects.using(alias).all().delete()
     Node.objects.using(alias).all().delete()
     Schedule.objects.using(alias).all().delete()
+    Queue.objects.using(alias).all().delete()
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ SUITE_TIME_MAX_S = 300
 def conninfo() -> Iterator[str]:
     alias = require("postgresql")
     yield postgres.conninfo(connections[alias])
-    for table in ("corral_job", "corral_node", "corral_schedule"):
+    for table in ("corral_job", "corral_node", "corral_queue", "corral_schedule"):
         with connections[alias].cursor() as cursor:
             cursor.execute(f"DELETE FROM {table}")
 

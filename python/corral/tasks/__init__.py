@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .backend import DatabaseBackend
     from .batch import aenqueue_many, arguments, enqueue_many
     from .decorator import task
+    from .queues import apause, aresume, pause, resume
     from .schedules import schedule
 
 __all__ = [
@@ -34,8 +35,12 @@ __all__ = [
     "Linear",
     "Retry",
     "aenqueue_many",
+    "apause",
+    "aresume",
     "arguments",
     "enqueue_many",
+    "pause",
+    "resume",
     "schedule",
     "task",
 ]
@@ -44,8 +49,12 @@ __all__ = [
 _LAZY = {
     "DatabaseBackend": "backend",
     "aenqueue_many": "batch",
+    "apause": "queues",
+    "aresume": "queues",
     "arguments": "batch",
     "enqueue_many": "batch",
+    "pause": "queues",
+    "resume": "queues",
     "schedule": "schedules",
     "task": "decorator",
 }

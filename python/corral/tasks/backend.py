@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -18,7 +19,7 @@ from django.tasks.backends.base import BaseTaskBackend
 from django.tasks.exceptions import InvalidTask, TaskResultDoesNotExist
 from django.tasks.signals import task_enqueued
 
-from . import guest, insertion, options, policy
+from . import guest, insertion, options, policy, queues
 from .decorator import PolicyTask
 from .names import NAME_CHARS_MAX
 
@@ -85,6 +86,18 @@ class DatabaseBackend(BaseTaskBackend):
         except ValueError, TypeError, AttributeError, Job.DoesNotExist:
             raise TaskResultDoesNotExist(result_id) from None
         return lookup.task_result(job)
+
+    def pause_queue(self, queue: str, resume_at: datetime | None) -> bool:
+        """See `corral.tasks.pause`; in this backend's database."""
+        was_open = queues.pause_in(self.database(), queue, resume_at)
+        self.wake_on_commit()  # keepers learn until when they may sleep
+        return was_open
+
+    def resume_queue(self, queue: str) -> bool:
+        """See `corral.tasks.resume`; in this backend's database."""
+        was_paused = queues.resume_in(self.database(), queue)
+        self.wake_on_commit()
+        return was_paused
 
     def check(self, **kwargs: Any) -> list[CheckMessage]:
         from .checks import check_backend

@@ -27,6 +27,7 @@ from .runner import RETRY, SUCCESSFUL, Runner
 
 WORKER = "testing"
 JOBS_MAX = 10_000
+_RESUMED: Any = object()
 
 
 class _NoHygiene(Hygiene):
@@ -50,6 +51,7 @@ class Book:
     """The jobs of a test, in the order in which they were enqueued. Any thread."""
 
     inline: bool = False  # run a job as soon as it is enqueued
+    paused: dict[str, datetime | None] = field(default_factory=dict)
     _entries: list[Entry] = field(default_factory=list)
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _runner: Runner = field(default_factory=lambda: Runner(hygiene=_NoHygiene()))
@@ -67,6 +69,11 @@ class Book:
     def find(self, key: uuid.UUID) -> Job | None:
         return next((job for job in self.jobs() if uuid.UUID(str(job.id)) == key), None)
 
+    def is_paused(self, queue: str) -> bool:
+        """Whether `corral.tasks.pause` holds its jobs back now."""
+        until = self.paused.get(queue, _RESUMED)
+        return until is None or (until is not _RESUMED and until > timezone.now())
+
     def due(self, queues: set[str] | None = None) -> Iterator[Job]:
         """The READY jobs whose time has come, one after another in the order of a keeper."""
         while True:
@@ -76,6 +83,7 @@ class Book:
                 for job in self.jobs()
                 if job.status == TaskResultStatus.READY
                 and job.due_at <= now
+                and not self.is_paused(job.queue_name)
                 and (queues is None or job.queue_name in queues)
             ]
             if not ready:
@@ -201,6 +209,18 @@ class MemoryBackend(DatabaseBackend):
         if job is None or job.backend_name != self.alias:
             raise TaskResultDoesNotExist(result_id)
         return lookup.task_result(job)
+
+    def pause_queue(self, queue: str, resume_at: datetime | None) -> bool:
+        """See `corral.tasks.pause`; forgotten when the book is closed."""
+        was_open = not book().is_paused(queue)
+        book().paused[queue] = resume_at
+        return was_open
+
+    def resume_queue(self, queue: str) -> bool:
+        """See `corral.tasks.resume`."""
+        was_paused = book().is_paused(queue)
+        book().paused.pop(queue, None)
+        return was_paused
 
     def insert(self, results: Sequence[TaskResult]) -> None:
         """Take down the jobs; inline, run them, and what is due then."""

@@ -1,4 +1,4 @@
-"""The two tables: jobs and the nodes that run them.
+"""The tables: jobs, the nodes that run them, the queues that are paused.
 
 `sql.py` writes the same rows without the ORM; a change here is a change there. Statuses are
 Django's four: scheduled is READY with `run_after`, a job whose node died is READY again with
@@ -109,6 +109,22 @@ class Node(models.Model):
 
     def __str__(self) -> str:
         return f"{self.host}:{self.pid}"
+
+
+class Queue(models.Model):
+    """A queue that is, or was until `resume_at`, paused; the others have no row."""
+
+    name = models.CharField(primary_key=True, max_length=NAME_CHARS_MAX)
+    paused_at = models.DateTimeField()
+    resume_at = models.DateTimeField(null=True)  # NULL: until somebody resumes it
+
+    class Meta:
+        db_table = "corral_queue"
+        ordering = ("name",)
+        verbose_name = "paused queue"
+
+    def __str__(self) -> str:
+        return self.name
 
 
 from .schedule_model import Schedule  # noqa: E402, F401  a table of its own module

@@ -129,6 +129,21 @@ class Dialect:
 
     # --- claim
 
+    def paused(self, cursor: Any) -> dict[str, tuple[Any, Any] | None]:
+        """The paused queues, and when each goes on with the present, as the driver gives them.
+
+        None for one that waits for somebody to resume it.
+        """
+        cursor.execute(
+            f"SELECT name, resume_at, {self.now()} FROM corral_queue "
+            f"WHERE resume_at IS NULL OR resume_at > {self.now()}",
+            self.clock(),
+        )
+        return {
+            name: None if resume_at is None else (resume_at, now)
+            for name, resume_at, now in cursor.fetchall()
+        }
+
     def queues_with_ready_jobs(self, cursor: Any) -> list[str]:
         """The names of all queues with READY rows, by one probe of the index each."""
         nth = "SELECT min(queue_name) FROM corral_job WHERE status = 'READY'"

@@ -154,9 +154,7 @@ class Store:
             version = self._dialect.data_version(cursor)
             if version is not None:
                 return version != self._seen_version
-            queues = self._queues
-            if queues is None:
-                queues = self._dialect.queues_with_ready_jobs(cursor)
+            queues, _ = self._open_queues(cursor)
             return bool(queues and self._dialect.peek(cursor, queues, suspects=False, limit=1))
 
     def next_tick_ms(self) -> int:
@@ -203,14 +201,12 @@ class Store:
                 # Read before the rows: a commit in between is then seen by changed(). A look for
                 # suspects does not see the others' rows, so it must not take the news of them.
                 self._seen_version = self._dialect.data_version(cursor)
-            queues = self._queues
-            if queues is None:
-                queues = self._dialect.queues_with_ready_jobs(cursor)
-            if not queues:
-                return [], -1
-            rows = self._claim_rows(cursor, queues, limit, suspects) if limit > 0 else []
+            queues, resumptions = self._open_queues(cursor)
+            rows = self._claim_rows(cursor, queues, limit, suspects) if limit and queues else []
             # A full batch is followed by another claim before the keeper sleeps.
-            wait_ms = -1 if len(rows) == limit else self._wait_ms(cursor, queues, suspects)
+            wait_ms = -1
+            if len(rows) < limit or not limit:
+                wait_ms = self._wait_ms(cursor, queues, resumptions, suspects)
         rows.sort(key=lambda row: (-row.priority, row.due_at, row.id))
         self._held.update((row.id, row.lease) for row in rows)
         return [_job(row) for row in rows], wait_ms
@@ -236,13 +232,28 @@ class Store:
                 )
         return rows
 
-    def _wait_ms(self, cursor: Any, queues: Sequence[str], suspects: bool) -> int:
-        found = self._dialect.earliest_due(cursor, queues, suspects=suspects)
-        if found is None:
-            return -1
-        due, now = (datetime.fromisoformat(t) if isinstance(t, str) else t for t in found)
-        wait = math.ceil((due - now) / timedelta(milliseconds=1))
-        return wait if wait > 0 else _RECHECK_MS
+    def _open_queues(self, cursor: Any) -> tuple[list[str], list[tuple[Any, Any]]]:
+        """The queues to claim from, and when paused ones go on, each with the present."""
+        queues = self._queues
+        if queues is None:
+            queues = self._dialect.queues_with_ready_jobs(cursor)
+        if not queues:
+            return [], []
+        paused = self._dialect.paused(cursor)
+        resumptions = [when for name in queues if (when := paused.get(name)) is not None]
+        return [name for name in queues if name not in paused], resumptions
+
+    def _wait_ms(
+        self,
+        cursor: Any,
+        queues: Sequence[str],
+        resumptions: Sequence[tuple[Any, Any]],
+        suspects: bool,
+    ) -> int:
+        found = [*resumptions]
+        if queues and (due := self._dialect.earliest_due(cursor, queues, suspects=suspects)):
+            found.append(due)
+        return min((_span_ms(*when) for when in found), default=-1)
 
     # --- finish and release
 
@@ -456,6 +467,13 @@ class Store:
                 "process_started": _process_started(self._pid),
             },
         )
+
+
+def _span_ms(due: Any, now: Any) -> int:
+    """From `now` until `due`, as the driver gives them; above 0."""
+    due, now = (datetime.fromisoformat(t) if isinstance(t, str) else t for t in (due, now))
+    wait = math.ceil((due - now) / timedelta(milliseconds=1))
+    return wait if wait > 0 else _RECHECK_MS
 
 
 def _process_started(pid: int) -> int | None:

@@ -162,7 +162,7 @@ def _require_tables(alias: str) -> None:
 
     connection = connections[alias]
     if "corral_tasks" in settings.MIGRATION_MODULES:  # replaced or switched off by the site
-        complete = {"corral_job", "corral_node", "corral_schedule"} <= set(
+        complete = {"corral_job", "corral_node", "corral_queue", "corral_schedule"} <= set(
             connection.introspection.table_names()
         )
     else:
