@@ -12,7 +12,7 @@ CMAKE_FLAGS := $(if $(CI),-DCORRAL_WERROR=ON)
 CPP_FILES = $(shell find src tests fuzz bench -name '*.cc' -o -name '*.h')
 PYTHON_DIRS := python tests tools bench
 
-.PHONY: help setup build demo test fmt lint bench counts hostile fuzz asan tsan wheel clean distclean
+.PHONY: help setup build demo test fmt lint bench counts hostile chaos fuzz asan tsan wheel clean distclean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,10 @@ counts: build  ## count instructions of parse and of one WSGI call again, into b
 
 hostile: build  ## all bad clients at once, for SECONDS=60 with SEED=1; ARGS go to bench/hostile.py
 	@$(PYTHON) bench/hostile.py --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1) $(ARGS)
+
+chaos: build  ## kills, hangs, lost databases, dead hosts, for SECONDS=120 with SEED=1 on DATABASE=sqlite (or postgresql)
+	@tools/setup.sh test
+	@$(PYTHON) tests/chaos --seconds $(or $(SECONDS),120) --seed $(or $(SEED),1) --database $(or $(DATABASE),sqlite) $(ARGS)
 
 fuzz: setup  ## fuzz the parser, alone and beside llhttp, for SECONDS=120; see fuzz/README.md
 	@tools/setup.sh fuzz

@@ -3,7 +3,7 @@
 #
 #   build   compilers and libraries of the distribution, .tools/ (uv), Python 3.14, .venv/ with Django
 #   test    what the tests import: pytest, hypothesis, database drivers (pyproject.toml, dependency-groups); what they
-#           run: Chromium, wrk, valgrind; llhttp, which the parser is compared with
+#           run: Chromium, wrk, valgrind, libfaketime, a PostgreSQL; llhttp, which the parser is compared with
 #   lint    the pinned formatters (same place)
 #   fuzz    clang with libFuzzer, llhttp
 #
@@ -59,6 +59,18 @@ need_meters() {
   fi
 }
 
+# For tests/chaos: a wrong clock, and a database server of its own. Without them those tests are skipped, except in CI.
+need_chaos() {
+  if compgen -G '/usr/lib/*/faketime/libfaketime.so.1' && compgen -G '/usr/lib/postgresql/*/bin/initdb'; then
+    return 0
+  fi >/dev/null
+  if [ "$(id -u)" -eq 0 ] || [ "${CI:-}" = true ]; then
+    need_packages libfaketime postgresql
+  else
+    say "some tests of harm are skipped; for them run: sudo apt-get install libfaketime postgresql"
+  fi
+}
+
 # The sources of another parser. Without them the comparison is skipped, except in CI.
 need_llhttp() {
   [ -e /usr/share/llhttp/llhttp.c ] && return 0
@@ -107,7 +119,7 @@ install() {
 run_stage() {
   case $1 in
     build) need_compilers; need_uv; need_venv; install -r pyproject.toml --extra django ;;
-    test) need_browser; need_meters; need_llhttp; install --group test ;;
+    test) need_browser; need_meters; need_chaos; need_llhttp; install --group test ;;
     lint) install --group lint ;;
     fuzz) need_packages clang node-llhttp ;;
     *) die "unknown stage $1 (build, test, lint, fuzz)" ;;

@@ -1,0 +1,1 @@
+"""The site whose jobs are harmed."""
