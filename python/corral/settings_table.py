@@ -184,7 +184,7 @@ _BACKGROUND = (
     ),
     Setting(
         "queues", Queues(), "*",
-        "task queues to work on, with commas between them; *: all",
+        "task queues to work on, perhaps with weights (mail:3,default); *: all",
         "Background", _flag("queues"),
     ),
     Setting(

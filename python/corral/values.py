@@ -297,11 +297,32 @@ class Port(Kind):
         return [Address("tcp", self._host, parse_port(text))]
 
 
+QUEUE_WEIGHT_MAX = 1000
+
+
+def split_weights(names: list[str] | None) -> tuple[list[str] | None, dict[str, int]]:
+    """What `Queues` gives, as the queues (None: all) and the weights that were given."""
+    pairs = [_with_weight(name) for name in names or ("*",)]
+    weights = {name: weight for name, weight in pairs if weight is not None}
+    queues = list(dict.fromkeys(name for name, _ in pairs))
+    return (None if "*" in queues else queues), weights
+
+
+def _with_weight(text: str) -> tuple[str, int | None]:
+    name, _, weight = text.rpartition(":")
+    if name and weight.isascii() and weight.isdigit():
+        return name, int(weight)
+    return text, None
+
+
 class Queues(Kind):
-    """Names of task queues; None means all."""
+    """Names of task queues, each perhaps with a weight, `name:3`; None means all."""
 
     metavar = "NAMES"
-    allowed = "queue names with commas between them, or * for all"
+    allowed = (
+        f"queue names with commas between them, each alone or with a weight of 1 to "
+        f"{QUEUE_WEIGHT_MAX} (mail:3); * for all (others)"
+    )
 
     def parse(self, text: str) -> list[str] | None:
         if text.strip() == "*":
@@ -309,8 +330,13 @@ class Queues(Kind):
         names = [name.strip() for name in text.split(",")]
         if not all(names):
             raise ValueError("has an empty name")
-        if "*" in names:
-            raise ValueError("mixes * with names")
+        queues, weights = split_weights(names)
+        if not all(1 <= weight <= QUEUE_WEIGHT_MAX for weight in weights.values()):
+            raise ValueError(f"has a weight that is not 1 to {QUEUE_WEIGHT_MAX}")
+        if queues is None and len(weights) < len(set(names)) - 1:
+            raise ValueError("mixes * with names that have no weight")
+        if len({name for name, _ in map(_with_weight, names)}) < len(set(names)):
+            raise ValueError("names a queue twice")
         return list(dict.fromkeys(names))
 
     def show(self, value: Any) -> str:

@@ -31,7 +31,7 @@ std::string MemoryDatabase::enqueue(NewJob job) {
   row.payload = std::move(job.payload);
   row.priority = job.priority;
   row.at_most_once = job.at_most_once;
-  row.run_after_ms = job.delay_ms > 0 ? clock_() + job.delay_ms : 0;
+  row.due_at_ms = clock_() + job.delay_ms;
   const std::string id = row.id;
   Row& kept = rows_.emplace(id, std::move(row)).first->second;
   waiting_.emplace(place_of(kept), &kept);
@@ -51,7 +51,7 @@ void MemoryDatabase::resume(const std::string& queue) {
 }
 
 Milliseconds MemoryDatabase::wait_ms(const Row& row, Milliseconds now_ms) const {
-  const Milliseconds due_ms = std::max<Milliseconds>(row.run_after_ms - now_ms, 0);
+  const Milliseconds due_ms = std::max<Milliseconds>(row.due_at_ms - now_ms, 0);
   const auto paused = paused_.find(row.queue);
   if (paused == paused_.end()) return due_ms;
   return paused->second < 0 ? -1 : std::max(due_ms, paused->second - now_ms);
@@ -132,32 +132,54 @@ void MemoryDatabase::put_back(Row& row) {
   ++version_;
 }
 
-Claim MemoryDatabase::claim(const std::string& node, int limit, Store::Suspects suspects) {
+// Up to `count_max` rows that are due, to each queue its share.
+std::vector<Row*> MemoryDatabase::next_rows(std::size_t count_max, bool wants_suspect,
+                                            const Shares& shares) {
+  const Milliseconds now_ms = clock_();
+  std::map<std::string, std::int64_t> ahead;
+  std::vector<std::pair<std::int64_t, Row*>> tagged;  // in the order of priority
+  for (const auto& [place, row] : waiting_) {
+    if ((row->crashes > 0) != wants_suspect || wait_ms(*row, now_ms) != 0) continue;
+    auto& tag = ahead.try_emplace(row->queue, shares.ahead(row->queue)).first->second;
+    tagged.emplace_back(tag, row);
+    tag += shares.step(row->queue);
+  }
+  std::stable_sort(tagged.begin(), tagged.end(),
+                   [](const auto& one, const auto& two) { return one.first < two.first; });
+  tagged.resize(std::min(tagged.size(), count_max));
+  std::vector<Row*> rows;
+  for (const auto& [tag, row] : tagged) rows.push_back(row);
+  std::sort(rows.begin(), rows.end(),
+            [](const Row* one, const Row* two) { return place_of(*one) < place_of(*two); });
+  return rows;
+}
+
+Claim MemoryDatabase::claim(const std::string& node, int limit, Store::Suspects suspects,
+                            Shares& shares) {
   std::lock_guard lock(mutex_);
   const bool wants_suspect = suspects == Store::Suspects::one;
   const std::size_t count_max =
       static_cast<std::size_t>(wants_suspect ? std::min(limit, 1) : limit);
   const Milliseconds now_ms = clock_();
   Claim claim;
-  for (auto next = waiting_.begin(); next != waiting_.end();) {
-    Row& row = *next->second;
-    const auto here = next++;
-    if ((row.crashes > 0) != wants_suspect) continue;
-    const Milliseconds due_ms = wait_ms(row, now_ms);
-    if (due_ms < 0) continue;
-    if (due_ms > 0 || claim.jobs.size() == count_max) {
-      if (claim.next_due_ms < 0 || due_ms < claim.next_due_ms) claim.next_due_ms = due_ms;
-      if (claim.next_due_ms == 0) break;
-      continue;
-    }
-    row.status = RowStatus::running;
-    row.node = node;
-    ++row.lease;
-    ++row.attempts;
+  std::map<std::string, std::int64_t> claimed;
+  for (Row* row : next_rows(count_max, wants_suspect, shares)) {
+    waiting_.erase(place_of(*row));
+    row->status = RowStatus::running;
+    row->node = node;
+    ++row->lease;
+    ++row->attempts;
     ++version_;
+    ++claimed[row->queue];
     claim.jobs.push_back(
-        Job{row.id, row.lease, row.queue, row.crashes, row.payload, row.at_most_once});
-    waiting_.erase(here);
+        Job{row->id, row->lease, row->queue, row->crashes, row->payload, row->at_most_once});
+  }
+  shares.note(claimed);
+  for (const auto& [place, row] : waiting_) {
+    if ((row->crashes > 0) != wants_suspect) continue;
+    const Milliseconds due_ms = wait_ms(*row, now_ms);
+    if (due_ms < 0) continue;
+    if (claim.next_due_ms < 0 || due_ms < claim.next_due_ms) claim.next_due_ms = due_ms;
   }
   return claim;
 }
@@ -189,7 +211,7 @@ void MemoryDatabase::end(Row& row, const Outcome& outcome) {
   row.node.clear();
   if (outcome.status == JobStatus::retry) {
     row.status = RowStatus::ready;
-    row.run_after_ms = clock_() + find_number(outcome.result, "\"retry_in\"").value_or(0) / 1000;
+    row.due_at_ms = clock_() + find_number(outcome.result, "\"retry_in\"").value_or(0) / 1000;
     waiting_.emplace(place_of(row), &row);
     return;
   }
@@ -248,7 +270,7 @@ Result<int> MemoryStore::open() { return database_.join(options_.node, options_.
 
 Result<Claim> MemoryStore::claim(int limit, Suspects suspects) {
   if (suspects == Suspects::none) seen_version_ = database_.version();
-  Claim claim = database_.claim(options_.node, limit, suspects);
+  Claim claim = database_.claim(options_.node, limit, suspects, shares_);
   if (std::exchange(loses_next_claim_, false))
     return Error{"the connection was lost before the answer"};
   for (const Job& job : claim.jobs) known_.emplace(job.id, job.lease);

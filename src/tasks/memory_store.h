@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "tasks/shares.h"
 #include "tasks/store.h"
 
 namespace corral::tasks {
@@ -38,7 +39,7 @@ struct Row {
   std::string queue;
   std::string payload;
   int priority = 0;
-  Milliseconds run_after_ms = 0;
+  Milliseconds due_at_ms = 0;
   RowStatus status = RowStatus::ready;
   std::int64_t lease = 0;     // never goes back
   bool at_most_once = false;  // an attempt that died with its process is not repeated
@@ -67,7 +68,7 @@ class MemoryDatabase {
   int join(const std::string& node, Milliseconds lease_ms,
            const std::set<std::pair<std::string, std::int64_t>>& known);
   int beat(const std::string& node, Milliseconds lease_ms);
-  Claim claim(const std::string& node, int limit, Store::Suspects suspects);
+  Claim claim(const std::string& node, int limit, Store::Suspects suspects, Shares& shares);
   int finish(std::span<const Outcome> outcomes);
   int prune(int limit);
   void release(std::span<const Job> jobs);
@@ -80,9 +81,9 @@ class MemoryDatabase {
 
  private:
   using Place = std::tuple<int, Milliseconds,
-                           std::uint64_t>;  // -priority, run_after, age: the order of claims
+                           std::uint64_t>;  // -priority, due, age: the order of claims
 
-  static Place place_of(const Row& row) { return {-row.priority, row.run_after_ms, row.age}; }
+  static Place place_of(const Row& row) { return {-row.priority, row.due_at_ms, row.age}; }
   // How long the row must wait yet; -1: until somebody resumes its queue.
   Milliseconds wait_ms(const Row& row, Milliseconds now_ms) const;
   Row* find_running(const std::string& id, std::int64_t lease);
@@ -90,6 +91,7 @@ class MemoryDatabase {
   void put_back(Row& row);
   int rescue();
   void renew(const std::string& node, Milliseconds lease_ms);
+  std::vector<Row*> next_rows(std::size_t count_max, bool wants_suspect, const Shares& shares);
 
   const std::function<Milliseconds()> clock_;
   mutable std::mutex mutex_;
@@ -107,10 +109,11 @@ class MemoryStore : public Store {
   struct Options {
     std::string node;  // unique for every life of a node
     Milliseconds lease_ms = 15'000;
+    std::map<std::string, std::int64_t> weights{};  // of queues; 1 for the others
   };
 
   MemoryStore(MemoryDatabase& database, Options options)
-      : database_(database), options_(std::move(options)) {}
+      : database_(database), options_(std::move(options)), shares_(options_.weights) {}
 
   Result<int> open() override;
   Result<Claim> claim(int limit, Suspects suspects) override;
@@ -130,6 +133,7 @@ class MemoryStore : public Store {
   MemoryDatabase& database_;
   const Options options_;
   std::set<std::pair<std::string, std::int64_t>> known_;  // id and lease of what the keeper holds
+  Shares shares_;
   std::uint64_t seen_version_ = 0;
   bool loses_next_claim_ = false;
 };

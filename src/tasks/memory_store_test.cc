@@ -28,8 +28,9 @@ class MemoryWorld : public StoreWorld {
  private:
   Milliseconds now_ms_ = 1;
   MemoryDatabase database_{[this] { return now_ms_; }};
-  std::array<MemoryStore, 2> nodes_{MemoryStore{database_, {"node-0", kWorldLeaseMs}},
-                                    MemoryStore{database_, {"node-1", kWorldLeaseMs}}};
+  std::array<MemoryStore, 2> nodes_{
+      MemoryStore{database_, {"node-0", kWorldLeaseMs, {{kWorldHeavyQueue, 3}}}},
+      MemoryStore{database_, {"node-1", kWorldLeaseMs, {{kWorldHeavyQueue, 3}}}}};
 };
 
 TEST(MemoryDatabase, CountsByStatusAndForgetsNodesThatLeave) {

@@ -110,11 +110,25 @@ Parameters PostgresStore::with_queues() const {
   return parameters;
 }
 
+void PostgresStore::add_shares(Parameters& parameters) const {
+  std::vector<std::string> names;
+  std::vector<std::int64_t> aheads;
+  std::vector<std::int64_t> steps;
+  shares_.for_each_special([&](const std::string& name, std::int64_t ahead, std::int64_t step) {
+    names.push_back(name);
+    aheads.push_back(ahead);
+    steps.push_back(step);
+  });
+  parameters.texts(names).numbers(aheads).numbers(steps);
+}
+
 Result<Claim> PostgresStore::claim(int limit, Suspects suspects) {
   const bool wants_suspect = suspects == Suspects::one;
   if (wants_suspect) limit = std::min(limit, 1);
-  auto answer = run(sql_.claim(queues_, wants_suspect),
-                    with_queues().number(limit).text(options_.incarnation).text(label_));
+  auto parameters = with_queues();
+  parameters.number(limit).text(options_.incarnation).text(label_);
+  if (queues_ != Queues::one) add_shares(parameters);
+  auto answer = run(sql_.claim(queues_, wants_suspect), parameters);
   if (!answer) return answer.error();
   if (std::exchange(loses_next_claim_, false)) {
     session_.reset();
@@ -122,6 +136,7 @@ Result<Claim> PostgresStore::claim(int limit, Suspects suspects) {
   }
   const std::string_view zone = options_.time_zone.empty() ? "+00:00" : "";
   Claim claim;
+  std::map<std::string, std::int64_t> claimed;
   for (int row = 0; row < answer->rows(); ++row) {
     Job& job = claim.jobs.emplace_back();
     job.id = answer->uuid(row, kId);
@@ -131,7 +146,9 @@ Result<Claim> PostgresStore::claim(int limit, Suspects suspects) {
     job.payload = payload_of(*answer, row, zone);
     job.at_most_once = answer->number(row, kAtMostOnce) != 0;
     held_.emplace(job.id, job.lease);
+    ++claimed[job.queue];
   }
+  shares_.note(claimed);
   // A full batch is followed by another claim before the keeper sleeps.
   if (static_cast<int>(claim.jobs.size()) == limit) return claim;
   auto wait = wait_ms(wants_suspect);

@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "tasks/shares.h"
+
 namespace corral::tasks {
 namespace {
 
@@ -61,9 +63,10 @@ std::string parameter(Queues queues, int number) {
 }
 
 // `ready(id)`: up to `limit` rows, locked. With several queues it is found first, without locks,
-// how many of the best rows are in which queue, so that each reads the first rows of the index and
-// sorts nothing. A CTE, because a plain sub-select with LIMIT may be run again by a nested loop and
-// claim more than asked.
+// how many of the next rows are in which queue (shares.h), so that each reads the first rows of the
+// index and sorts nothing. Where it is the turn of several queues, priority decides between them.
+// A CTE, because a plain sub-select with LIMIT may be run again by a nested loop and claim more
+// than asked.
 std::string ready_rows(Queues queues, bool suspects, const std::string& limit) {
   if (queues == Queues::one) {
     return "WITH ready AS MATERIALIZED (SELECT id FROM corral_job WHERE " + ready("$1", suspects) +
@@ -72,10 +75,15 @@ std::string ready_rows(Queues queues, bool suspects, const std::string& limit) {
   }
   const std::string where = ready("queues.name", suspects);
   return queue_names(queues) +
-         ", best AS MATERIALIZED (SELECT head.queue_name AS name FROM queues CROSS JOIN LATERAL "
-         "(SELECT queue_name, priority, due_at, id FROM corral_job WHERE " +
-         where + " ORDER BY " + kOrder + " LIMIT " + limit + ") AS head ORDER BY " + kOrder +
-         " LIMIT " + limit +
+         ", best AS MATERIALIZED (SELECT queues.name FROM queues LEFT JOIN unnest(" +
+         parameter(queues, 4) + "::text[], " + parameter(queues, 5) + "::bigint[], " +
+         parameter(queues, 6) +
+         "::bigint[]) AS share(name, ahead, step) ON share.name = queues.name "
+         "CROSS JOIN LATERAL (SELECT priority, due_at, id, row_number() OVER (ORDER BY " +
+         kOrder + ") - 1 AS n FROM (SELECT priority, due_at, id FROM corral_job WHERE " + where +
+         " ORDER BY " + kOrder + " LIMIT " + limit +
+         ") AS first) AS head ORDER BY coalesce(ahead, 0) + n * coalesce(step, " +
+         std::to_string(Shares::kStep) + "), " + kOrder + " LIMIT " + limit +
          "), shares AS MATERIALIZED (SELECT name, count(*) AS rows FROM best GROUP BY name), "
          "ready AS MATERIALIZED (SELECT head.id FROM shares AS queues CROSS JOIN LATERAL "
          "(SELECT id FROM corral_job WHERE " +

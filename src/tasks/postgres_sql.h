@@ -11,8 +11,8 @@
 
 namespace corral::tasks {
 
-// How the queues of a claim are given: one by name; several, of which the best rows are wanted; or
-// all that have rows.
+// How the queues of a claim are given: one by name; several, each with its share; or all that have
+// rows.
 enum class Queues : std::uint8_t { one, several, any };
 
 // Constant after construction.
@@ -34,7 +34,9 @@ struct PostgresSql {
   Statement leave;      // incarnation -> -
 
   // What claim, wait and peek share as first parameter: the queue, an array of them, or nothing.
-  // limit, incarnation, worker label (JSON) -> the columns of postgres_claim.cc, in order
+  // limit, incarnation, worker label (JSON), and unless it is one queue: names[] of those with a
+  // share of their own, how far they are ahead[], their step[] (shares.h)
+  // -> the columns of postgres_claim.cc, in order
   const Statement& claim(Queues queues, bool suspects) const {
     return claims_[index(queues)][suspects];
   }

@@ -67,11 +67,13 @@ bool take_config(const std::string& name, const Json& value, PostgresStore::Opti
     options.crashes_max_of_others = static_cast<int>(value.integer().value_or(0));
     return options.crashes_max_of_others > 0;
   }
-  const auto backends = value.members();
+  const auto backends = value.members();  // queues, for "weights"
   if (!backends) return false;
   for (const auto& [backend, given] : *backends) {
     const auto number = given.number();
-    if (name == "max_crashes" && number) {
+    if (name == "weights" && number && *number >= 1) {
+      options.weights[backend] = static_cast<std::int64_t>(*number);
+    } else if (name == "max_crashes" && number) {
       options.crashes_max[backend] = static_cast<int>(*number);
     } else if (name == "failed_retention" && (number || given.is_null())) {
       auto& retention_us = options.failed_retention_us[backend];
@@ -126,7 +128,8 @@ PostgresStore::PostgresStore(Options options)
       sql_(options_.time_zone),
       queues_(kind_of(options_.queues)),
       label_(label_of(options_)),
-      witness_(options_.lease_ms, options_.looks_until_dead) {}
+      witness_(options_.lease_ms, options_.looks_until_dead),
+      shares_(options_.weights) {}
 
 PostgresStore::~PostgresStore() = default;
 

@@ -20,6 +20,7 @@
 #include "tasks/libpq.h"
 #include "tasks/postgres_session.h"
 #include "tasks/postgres_sql.h"
+#include "tasks/shares.h"
 #include "tasks/store.h"
 #include "tasks/witness.h"
 
@@ -33,6 +34,7 @@ class PostgresStore final : public Store {
     std::vector<std::string> libpq;                  // where to look for the library, in order
     std::string role;                                // to SET; "": none
     std::optional<std::vector<std::string>> queues;  // nothing: all that have rows
+    std::map<std::string, std::int64_t> weights;     // of queues; 1 for the others
     std::map<std::string, int> crashes_max;          // by backend
     int crashes_max_of_others = 2;
     // Of failed jobs whose task was not asked, by backend, microseconds; nothing: kept.
@@ -97,6 +99,7 @@ class PostgresStore final : public Store {
   Result<void> release(std::span<const Key> keys);
 
   Parameters with_queues() const;
+  void add_shares(Parameters& parameters) const;
   Result<Milliseconds> wait_ms(bool suspects);
 
   static constexpr std::int64_t kNotAsked = -1;  // the backend's default counts
@@ -119,6 +122,7 @@ class PostgresStore final : public Store {
   // What the keeper learnt of: claimed, neither finished nor released since.
   std::set<Key> held_;
   Witness witness_;
+  Shares shares_;
   bool loses_next_claim_ = false;
 };
 

@@ -39,6 +39,7 @@ PostgresStore::Options options_of(const std::string& conninfo, int number) {
   options.pid = ::getpid();
   options.lease_ms = kWorldLeaseMs;
   options.looks_until_dead = 0;  // what looks prove has tests of its own (witness_test.cc)
+  options.weights[kWorldHeavyQueue] = 3;
   return options;
 }
 

@@ -11,6 +11,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tasks/store_world.h"
@@ -53,6 +54,11 @@ class StoreSuite : public testing::TestWithParam<MakeStoreWorld> {
         job.id, job.lease, status,
         result_of(status == JobStatus::successful ? R"("return_value": "1")"
                                                   : R"("errors": "[{\"message\": \"no\"}]")")};
+  }
+  static int count_of(const std::vector<Job>& jobs, std::string_view queue) {
+    int count = 0;
+    for (const Job& job : jobs) count += job.queue == queue ? 1 : 0;
+    return count;
   }
   int finish(Store& to, std::vector<Outcome> outcomes) {
     auto late = to.finish(outcomes);
@@ -115,6 +121,7 @@ TEST_P(StoreSuite, APausedQueueIsSkippedUntilItIsResumed) {
   ASSERT_EQ(claimed->jobs.size(), 1u);
   EXPECT_EQ(claimed->jobs[0].id, other);
   EXPECT_EQ(claimed->next_due_ms, -1);
+  ASSERT_TRUE(store().changed());  // a store may count its own claim as news, once
   auto changed = store().changed();
   ASSERT_TRUE(changed);
   EXPECT_FALSE(*changed);
@@ -143,6 +150,47 @@ TEST_P(StoreSuite, WhatRunsGoesOnWhenItsQueueIsPaused) {
   world_->pause("mail", -1);
   EXPECT_EQ(finish(store(), {outcome_of(job)}), 0);
   EXPECT_EQ(row(id).status, RowStatus::successful);
+}
+
+TEST_P(StoreSuite, AFullQueueLeavesASmallOneItsShare) {
+  for (int n = 0; n < 40; ++n) world_->enqueue({.payload = "n", .queue = "full", .priority = 50});
+  const auto small = world_->enqueue({.payload = "n", .queue = "small"});
+  const auto jobs = claim(store(), 10);
+  ASSERT_EQ(jobs.size(), 10u);  // what the small one does not need goes to the full one
+  EXPECT_EQ(count_of(jobs, "small"), 1);
+  EXPECT_EQ(jobs.back().id, small);  // by priority within what was claimed
+}
+
+TEST_P(StoreSuite, EachQueueGetsItsWeightsShareOfTheClaims) {
+  for (int n = 0; n < 60; ++n) {
+    world_->enqueue({.payload = "n", .queue = "light", .priority = 1});
+    world_->enqueue({.payload = "n", .queue = kWorldHeavyQueue});
+  }
+  EXPECT_EQ(count_of(claim(store(), 20), kWorldHeavyQueue), 15);
+  int heavy = 0;
+  for (int n = 0; n < 20; ++n) heavy += count_of(claim(store(), 1), kWorldHeavyQueue);
+  EXPECT_EQ(heavy, 15);  // also where each claim is of one job
+}
+
+TEST_P(StoreSuite, AQueueThatWasIdleSavedNothingUp) {
+  for (int n = 0; n < 40; ++n) world_->enqueue({.payload = "n", .queue = "busy"});
+  EXPECT_EQ(claim(store(), 20).size(), 20u);
+  for (int n = 0; n < 20; ++n) world_->enqueue({.payload = "n", .queue = "new"});
+  const int fresh = count_of(claim(store(), 10), "new");
+  EXPECT_GE(fresh, 5);
+  EXPECT_LE(fresh, 6);  // its first job and the other's last may bear one tag
+}
+
+TEST_P(StoreSuite, AJobThatBecameDueDoesNotOvertakeOlderOnes) {
+  const auto older = world_->enqueue({.payload = "older"});
+  const auto deferred = world_->enqueue({.payload = "deferred", .delay_ms = 1'000});
+  world_->pass(2'000);
+  const auto younger = world_->enqueue({.payload = "younger"});
+  const auto jobs = claim(store(), 3);
+  ASSERT_EQ(jobs.size(), 3u);
+  EXPECT_EQ(jobs[0].id, older);
+  EXPECT_EQ(jobs[1].id, deferred);
+  EXPECT_EQ(jobs[2].id, younger);
 }
 
 TEST_P(StoreSuite, AJobWaitsForItsTime) {

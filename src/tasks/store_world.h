@@ -11,6 +11,8 @@
 namespace corral::tasks {
 
 constexpr Milliseconds kWorldLeaseMs = 15'000;  // every node of a world has this lease
+// and this queue has a weight of three in it.
+constexpr const char* kWorldHeavyQueue = "heavy";
 
 class StoreWorld {
  public:

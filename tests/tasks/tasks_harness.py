@@ -32,9 +32,10 @@ def new_store(
     lease_ms: int = LEASE_MS,
     max_crashes: int = 2,
     incarnation: str | None = None,
+    weights: dict[str, int] | None = None,
 ) -> Store:
     """A store of one more node, not open yet, from the very bytes a task worker would hand over."""
-    config = store_config(alias, [backend(alias, max_crashes=max_crashes)], queues)
+    config = store_config(alias, [backend(alias, max_crashes=max_crashes)], queues, weights)
     node = {
         "incarnation": incarnation or str(uuid.uuid4()),
         "host": socket.gethostname(),

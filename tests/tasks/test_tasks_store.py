@@ -6,6 +6,7 @@ import json
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +17,7 @@ from django.tasks import TaskResultStatus
 from tasks_harness import backend, enqueue, execute, new_store, row
 from tasks_site import tasks
 
+from corral.tasks.batch import enqueue_calls
 from corral.tasks.models import Job, Node
 from corral.tasks.store import Store
 from harness import eventually
@@ -127,6 +129,28 @@ def test_priority_counts_across_queues(alias: str, make: Make) -> None:
         assert len(jobs) == 4
         store.release((key, lease) for key, lease, *_ in jobs)
         store.close()
+
+
+def queues_of(jobs: list[Any]) -> Counter[str]:
+    return Counter(job[2] for job in jobs)
+
+
+@pytest.mark.parametrize("queues", [["default", "mail", "slow"], None])
+def test_each_queue_gets_its_weights_share(
+    alias: str, make: Make, queues: list[str] | None
+) -> None:
+    mine = backend(alias)
+    calls = [(n,) for n in range(40)]
+    enqueue_calls(mine, tasks.add.using(queue_name="mail", priority=50), calls)
+    enqueue_calls(mine, tasks.add.using(queue_name="slow"), calls)
+    small = enqueue(alias, tasks.add, 1)
+    store = make(queues=queues, weights={"slow": 3})
+    jobs, _ = store.claim(9, False)
+    assert queues_of(jobs) == {"default": 1, "mail": 2, "slow": 6} and small in ids(jobs)
+    singles = [job for _ in range(12) for job in store.claim(1, False)[0]]
+    assert queues_of(singles) == {"mail": 3, "slow": 9}
+    # What one does not need goes to the others.
+    assert len(store.claim(99, False)[0]) == 81 - 9 - 12
 
 
 def test_any_queue_when_none_is_named(alias: str, make: Make) -> None:

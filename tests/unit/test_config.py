@@ -11,7 +11,7 @@ from corral.cpus import usable_cpus
 from corral.exceptions import ConfigurationError
 from corral.reference import configuration_page
 from corral.settings_table import SETTINGS
-from corral.values import Address, Command
+from corral.values import Address, Command, split_weights
 
 ROOT = Path(__file__).parents[2]
 
@@ -177,6 +177,9 @@ def test_addresses_that_are_none(tmp_path, text, words):
         ("limit_request_body", "2048G", "--limit-request-body: '2048G' is too large", "1 to 1024G"),
         ("queues", "a,,b", "--queues: 'a,,b' has an empty name", "queue names"),
         ("queues", "a,*", "--queues: 'a,*' mixes * with names", "queue names"),
+        ("queues", "a:2,b,*", "--queues: 'a:2,b,*' mixes * with names", "queue names"),
+        ("queues", "a:0,b", "--queues: 'a:0,b' has a weight that is not 1 to", "queue names"),
+        ("queues", "a:2,a", "--queues: 'a:2,a' names a queue twice", "queue names"),
         ("settings", "mysite/settings.py", "--settings: 'mysite/settings.py' does not have",
          "the dotted name of a module"),
         ("pid", "", "--pid: '' is empty", "a path"),
@@ -247,6 +250,19 @@ def test_mistakes_in_pyproject(tmp_path, text, words):
     line = error(tmp_path, pyproject=text)
     assert "pyproject.toml" in line
     assert words in line
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("mail:3,default", (["mail", "default"], {"mail": 3})),
+        ("mail:3,*", (None, {"mail": 3})),
+        ("*", (None, {})),
+        ("a:b,:3,c:", (["a:b", ":3", "c:"], {})),
+    ],
+)
+def test_queues_have_weights(tmp_path, text, expected):
+    assert split_weights(read(tmp_path, {"queues": text})["queues"]) == expected
 
 
 def test_pyproject_values(tmp_path):

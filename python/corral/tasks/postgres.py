@@ -57,6 +57,7 @@ def description(connection: Any, config: dict[str, Any]) -> str:
             **how,
             "libpq": libpq_places(),
             "queues": config["queues"],
+            "weights": config["weights"],
             "max_crashes": config["max_crashes"],
             "max_crashes_default": MAX_CRASHES_DEFAULT,
             "failed_retention": config["failed_retention"],

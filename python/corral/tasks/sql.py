@@ -15,6 +15,7 @@ from django.conf import settings
 
 from .clock import now_sql, payload_time, stored_zone
 from .records import dumps
+from .shares import Shares
 
 ORDER = "priority DESC, due_at, id"
 _TIMES = ("due_at", "run_after", "enqueued_at", "started_at")  # of Claimed
@@ -155,20 +156,26 @@ class Dialect:
         return [name for (name,) in cursor.fetchall()]
 
     def peek(
-        self, cursor: Any, queues: Sequence[str], *, suspects: bool, limit: int
+        self, cursor: Any, queues: Sequence[str], *, suspects: bool, limit: int, shares: Shares
     ) -> dict[str, int]:
-        """How many of the best `limit` ready rows are in which queue.
+        """How many of the next `limit` rows to claim are in which queue.
 
         One sub-select a queue, so that each reads the first rows of the index and sorts nothing.
+        Where it is the turn of several queues, priority decides between them.
         """
+        tags = (
+            f"{shares.ahead(queue)} + {shares.step(queue)} * row_number() OVER (ORDER BY {ORDER})"
+            for queue in queues
+        )
         heads = " UNION ALL ".join(
-            f"SELECT * FROM (SELECT queue_name, priority, due_at, id FROM corral_job "
+            f"SELECT queue_name, priority, due_at, id, {tag} - {shares.step(queues[n])} AS tag "
+            "FROM (SELECT queue_name, priority, due_at, id FROM corral_job "
             f"WHERE {self.ready(f'%(queue{n})s', suspects=suspects)} "
             f"ORDER BY {ORDER} LIMIT %(limit)s) AS head{n}"
-            for n in range(len(queues))
+            for n, tag in enumerate(tags)
         )
         cursor.execute(
-            f"SELECT queue_name FROM ({heads}) AS heads ORDER BY {ORDER} LIMIT %(limit)s",
+            f"SELECT queue_name FROM ({heads}) AS heads ORDER BY tag, {ORDER} LIMIT %(limit)s",
             {**self.clock(), **_numbered(queues), "limit": limit},
         )
         counts: dict[str, int] = {}

@@ -20,6 +20,7 @@ from typing import Any
 
 from . import machine, records
 from .names import MAX_CRASHES_DEFAULT
+from .shares import Shares
 from .witness import PARTS, RENEW_PARTS, VALID_PARTS, Witness
 
 # A deferred row that is due but was not claimed: it became due between two statements, or another
@@ -76,6 +77,7 @@ class Store:
     def __init__(self, config: dict[str, Any], node: dict[str, Any]) -> None:
         self._database: dict[str, Any] = config["database"]
         self._queues: list[str] | None = config["queues"]
+        self._shares = Shares(config["weights"])
         self._max_crashes: dict[str, int] = config["max_crashes"]
         self._failed_retention: dict[str, float | None] = config["failed_retention"]
         self._incarnation: str = node["incarnation"]
@@ -155,7 +157,7 @@ class Store:
             if version is not None:
                 return version != self._seen_version
             queues, _ = self._open_queues(cursor)
-            return bool(queues and self._dialect.peek(cursor, queues, suspects=False, limit=1))
+            return bool(queues and self._divide(cursor, queues, suspects=False, limit=1))
 
     def next_tick_ms(self) -> int:
         """Milliseconds until the next tick of a schedule, 0 when due, -1 when none is planned."""
@@ -192,8 +194,9 @@ class Store:
     def claim(self, limit: int, suspects: bool) -> tuple[list[Job], int]:
         """Up to `limit` ready jobs in order, and the ms until the first deferred one is due (-1).
 
-        `suspects` False leaves out jobs whose process died under them; True takes one of those and
-        nothing else.
+        Each queue gets its share of `limit`; what one does not need goes to the others. `suspects`
+        False leaves out jobs whose process died under them; True takes one of those and nothing
+        else.
         """
         limit = min(limit, 1) if suspects else limit
         with self._connection.cursor() as cursor:
@@ -216,7 +219,7 @@ class Store:
     ) -> list[Any]:
         shares = {queues[0]: limit}
         if len(queues) > 1 or self._dialect.peeks_always:
-            shares = self._dialect.peek(cursor, queues, suspects=suspects, limit=limit)
+            shares = self._divide(cursor, queues, suspects=suspects, limit=limit)
         if not shares:
             return []
         rows = []
@@ -230,7 +233,11 @@ class Store:
                     node=self._incarnation,
                     worker=self._worker,
                 )
+        self._shares.note([row.queue_name for row in rows])
         return rows
+
+    def _divide(self, cursor: Any, queues: Sequence[str], **which: Any) -> dict[str, int]:
+        return self._dialect.peek(cursor, queues, **which, shares=self._shares)
 
     def _open_queues(self, cursor: Any) -> tuple[list[str], list[tuple[Any, Any]]]:
         """The queues to claim from, and when paused ones go on, each with the present."""

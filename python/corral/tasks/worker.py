@@ -29,6 +29,8 @@ def load(load: str) -> tuple[Run, bytes, str] | None:
     `load` is the JSON of the engine. Raises corral.exceptions.ConfigurationError, or what the site
     raises.
     """
+    from corral.values import split_weights
+
     wanted = json.loads(load)
     backends = _find_backends(wanted)
     if not backends:
@@ -39,9 +41,10 @@ def load(load: str) -> tuple[Run, bytes, str] | None:
             "set TASKS = {'default': {'BACKEND': 'corral.tasks.DatabaseBackend'}}"
         )
     alias = _database_of(backends)
-    queues = _queues_of(backends, wanted.get("queues"))
+    asked, weights = split_weights(wanted.get("queues"))
+    queues = _queues_of(backends, asked)
     _require_tables(alias)
-    config = store_config(alias, backends, queues)
+    config = store_config(alias, backends, queues, weights)
 
     from django.db import connections
 
@@ -189,7 +192,10 @@ def _migration_names() -> set[str]:
 
 
 def store_config(
-    alias: str, backends: list[DatabaseBackend], queues: list[str] | None
+    alias: str,
+    backends: list[DatabaseBackend],
+    queues: list[str] | None,
+    weights: dict[str, int] | None = None,
 ) -> dict[str, Any]:
     """Plain values only: it crosses to an interpreter that has none of the site's modules."""
     from django.conf import settings
@@ -215,6 +221,7 @@ def store_config(
         "use_tz": bool(settings.USE_TZ),
         "time_zone": str(settings.TIME_ZONE),
         "queues": queues,
+        "weights": weights or {},
         "max_crashes": {b.alias: b.parsed_options.max_crashes for b in backends},
         "notify": all(b.parsed_options.notify for b in backends),
         "failed_retention": {b.alias: b.parsed_options.failed_retention for b in backends},
