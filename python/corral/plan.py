@@ -38,6 +38,8 @@ def build(command: str, config: Config, project: Project, resources: Resources) 
     """The plan for `corral serve`, `corral demo` or `corral work`."""
     in_processes = command != "work" and config["isolation"] == "process"
     background = _task_groups(command, config, project) + _command_groups(config, project)
+    if not any(group["role"] == "tasks" for group in background):
+        resources = resources._replace(wake_fd=-1)  # there is no keeper to wake
     processes = []
     engine_groups = background
     if command != "work" and not in_processes:

@@ -43,9 +43,10 @@ Engine::Engine(EngineConfig config, PyModuleDef* guest, control::Channel channel
   host_.wake_keeper = [this] {
     if (keeper_) {
       keeper_->wake();
-    } else if (config_.wake_fd >= 0) {
-      eventfd_write(config_.wake_fd, 1);
+      return true;
     }
+    if (config_.wake_fd >= 0) eventfd_write(config_.wake_fd, 1);
+    return config_.wake_fd >= 0;
   };
 }
 

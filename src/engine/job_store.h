@@ -40,10 +40,17 @@ class JobStore final : public tasks::Store {
   Result<int> prune(int limit) override { return chosen().prune(limit); }
   Result<Milliseconds> next_tick_ms() override { return chosen().next_tick_ms(); }
   Result<bool> changed() override { return chosen().changed(); }
+  int wake_fd() const override { return chosen().wake_fd(); }
+  Result<bool> hear() override { return chosen().hear(); }
+  bool announces() const override { return chosen().announces(); }
+  Result<void> announce() override { return chosen().announce(); }
   void close() override { chosen().close(); }
 
  private:
   // What is configured does not change once the keeper runs.
+  const tasks::Store& chosen() const {
+    return postgres_ ? static_cast<const tasks::Store&>(*postgres_) : django_;
+  }
   tasks::Store& chosen() { return postgres_ ? static_cast<tasks::Store&>(*postgres_) : django_; }
   Result<std::unique_ptr<tasks::PostgresStore>> make_postgres(const std::string& description) const;
 

@@ -9,8 +9,7 @@ namespace {
 
 PyObject* wake_keeper(PyObject* module, PyObject*) {
   const gateway::Host* host = gateway::guest_state(module)->host;
-  if (host != nullptr) host->wake_keeper();
-  Py_RETURN_NONE;
+  return PyBool_FromLong(host != nullptr && host->wake_keeper());
 }
 
 PyObject* worker_name(PyObject* module, PyObject*) {
@@ -33,7 +32,8 @@ PyObject* interrupt(PyObject*, PyObject* arguments) {
 
 PyMethodDef methods[] = {
     {"wake_keeper", wake_keeper, METH_NOARGS,
-     "wake_keeper()\n\nTells the keeper that a commit wrote jobs. Any thread; never blocks."},
+     "wake_keeper() -> bool\n\nTells this node's keeper that a commit wrote jobs; False when there "
+     "is none. Any thread;\nnever blocks."},
     {"worker_name", worker_name, METH_NOARGS, "worker_name() -> str, such as 'web.1'."},
     {"interrupt", interrupt, METH_VARARGS,
      "interrupt(thread_ident, exception_class) -> int\n\nRaises the exception in that thread of "

@@ -20,7 +20,7 @@ namespace corral::gateway {
 // What the engine does for user code. Outlives every interpreter; callable from any thread,
 // attached or not.
 struct Host {
-  std::function<void()> wake_keeper;
+  std::function<bool()> wake_keeper;  // false: this node has none
 };
 
 // Made by install_guest(), cleared by the module's own m_clear/m_free when the interpreter ends.

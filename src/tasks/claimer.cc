@@ -8,6 +8,9 @@ namespace corral::tasks {
 namespace {
 
 constexpr Milliseconds kDuePauseMaxMs = 1'000;
+// A little more than the time in which a program does not repeat its NOTIFY
+// (python/corral/tasks/notify.py).
+constexpr Milliseconds kEchoMs = 12;
 constexpr Milliseconds kPrefetchSpanMaxMs = 2'000;
 
 }  // namespace
@@ -27,6 +30,7 @@ Claimer::Claimer(Store& store, dispatch::Queue<Job>& ready, int threads, const T
 
 void Claimer::opened(Milliseconds now_ms) {
   asked_.store(true);
+  announces_.store(store_.announces());
   due_at_ms_ = kNever;
   look_at_ms_ = now_ms + poll_interval_ms_;
   ticker_.look(now_ms);
@@ -35,8 +39,14 @@ void Claimer::opened(Milliseconds now_ms) {
 
 void Claimer::beaten(int rescued, Milliseconds now_ms) {
   ticker_.look(now_ms);
+  announces_.store(store_.announces());
   if (rescued > 0) asked_.store(true);
   if (suspicion_ == Suspicion::none) suspicion_ = Suspicion::unknown;
+}
+
+void Claimer::heard(Milliseconds now_ms) {
+  asked_.store(true);
+  echo_at_ms_ = now_ms + kEchoMs;
 }
 
 bool Claimer::settle(const Outcome& outcome, Milliseconds now_ms) {
@@ -81,7 +91,8 @@ Milliseconds Claimer::jobs_at(Milliseconds now_ms) const {
   if (suspicion_ == Suspicion::known && held_.empty()) return now_ms;
   if (!has_room(now_ms)) return stale_ms;
   if (is_asked()) return now_ms;
-  return std::min({stale_ms, due_at_ms_, poll_interval_ms_ > 0 ? look_at_ms_ : kNever});
+  return std::min(
+      {stale_ms, due_at_ms_, echo_at_ms_, poll_interval_ms_ > 0 ? look_at_ms_ : kNever});
 }
 
 Result<void> Claimer::work(Milliseconds now_ms) {
@@ -107,6 +118,10 @@ Result<void> Claimer::work(Milliseconds now_ms) {
 
 // Rows can appear without a wake: their time has come, or another program wrote them.
 Result<void> Claimer::look(Milliseconds now_ms) {
+  if (now_ms >= echo_at_ms_) {
+    echo_at_ms_ = kNever;
+    asked_.store(true);
+  }
   if (is_asked()) return {};
   if (now_ms >= due_at_ms_) {
     due_at_ms_ = kNever;

@@ -48,6 +48,10 @@ class Claimer {
   // Any thread: jobs may have been written. True when that is news.
   bool ask() { return !asked_.exchange(true); }
   bool is_asked() const { return asked_.load(); }
+  // Any thread: this node wrote jobs, of which others should hear if they do not fit here. True
+  // when that is news to the keeper.
+  bool tell() { return announces_.load() && !told_.exchange(true); }
+  bool announces() const { return announces_.load(); }
   // Any thread: threads have nothing to begin, or soon will although there may be more. Then no
   // outcome should wait, as the keeper has to ask the store anyway.
   bool is_hungry() const { return ready_.depth() <= (is_asked() ? low_water_.load() : 0); }
@@ -55,6 +59,11 @@ class Claimer {
   // After Store::open() and Store::beat(): rows may have changed hands.
   void opened(Milliseconds now_ms);
   void beaten(int rescued, Milliseconds now_ms);
+  // The database said that other programs wrote jobs. They say so once for several commits, so it is
+  // looked a second time.
+  void heard(Milliseconds now_ms);
+  // True, once, when jobs that this node wrote do not fit here.
+  bool take_surplus() { return told_.exchange(false) && is_asked(); }
 
   // An attempt is over. False when the job is not held (it was given back meanwhile).
   bool settle(const Outcome& outcome, Milliseconds now_ms);
@@ -113,6 +122,8 @@ class Claimer {
   const Milliseconds prefetch_patience_ms_;
 
   std::atomic<bool> asked_{true};
+  std::atomic<bool> announces_{false};
+  std::atomic<bool> told_{false};
   std::atomic<std::size_t> low_water_{0};  // half of what the last claim might prefetch
   struct Held {
     bool at_most_once;
@@ -122,9 +133,10 @@ class Claimer {
   Milliseconds claim_took_ms_ = 0;  // the last one
   Milliseconds moved_at_ms_ = 0;    // when a job last came or ended
   std::vector<Job> releases_;
-  Milliseconds due_at_ms_ = kNever;  // when a job that waits for its time may run
-  Milliseconds due_pause_ms_ = 1;    // grows while a due job cannot be had, so that nothing spins
-  Milliseconds look_at_ms_ = 0;      // when to ask changed()
+  Milliseconds due_at_ms_ = kNever;   // when a job that waits for its time may run
+  Milliseconds due_pause_ms_ = 1;     // grows while a due job cannot be had, so that nothing spins
+  Milliseconds look_at_ms_ = 0;       // when to ask changed()
+  Milliseconds echo_at_ms_ = kNever;  // when to look again after heard()
   Suspicion suspicion_ = Suspicion::unknown;
   Milliseconds known_at_ms_ = 0;
   Milliseconds turn_end_ms_ = 0;  // of the suspects' turn

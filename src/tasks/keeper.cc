@@ -115,6 +115,7 @@ struct Keeper::Impl {
 
   void begin_drain();
   bool do_work(Milliseconds now_ms);
+  bool exchange_news(Milliseconds now_ms);
   bool reopen(Milliseconds now_ms);
   bool beat(Milliseconds now_ms);
   int collect(Milliseconds now_ms);
@@ -191,7 +192,8 @@ Result<void> Keeper::start() {
 }
 
 void Keeper::wake() {
-  if (impl_->claimer.ask()) impl_->rouse();
+  const bool is_surplus_news = impl_->claimer.tell();
+  if (impl_->claimer.ask() || is_surplus_news) impl_->rouse();
 }
 
 void Keeper::finish(Outcome outcome) {
@@ -283,6 +285,18 @@ bool Keeper::Impl::do_work(Milliseconds now_ms) {
     return fail("release", released.error(), now_ms);
   if (life != Life::running) return true;
   if (auto claimed = claimer.work(now_ms); !claimed) return fail("claim", claimed.error(), now_ms);
+  return exchange_news(now_ms);
+}
+
+// Last in a step: what the store heard while it was called is not waited for by sleep().
+bool Keeper::Impl::exchange_news(Milliseconds now_ms) {
+  if (claimer.take_surplus()) {
+    if (auto announced = store.announce(); !announced)
+      return fail("announce", announced.error(), now_ms);
+  }
+  auto heard = store.hear();
+  if (!heard) return fail("hear", heard.error(), now_ms);
+  if (*heard) claimer.heard(now_ms);
   return prune(now_ms);
 }
 
@@ -412,15 +426,21 @@ void Keeper::Impl::sleep() {
   if (at_ms > now_ms) {
     // While jobs are asked for already, another program's commit is no news: its eventfd keeps
     // until there is room.
-    const bool hears_node = options.node_wake_fd >= 0 && !claimer.is_asked();
-    std::array<pollfd, 2> fds{pollfd{wake_fd.get(), POLLIN, 0},
-                              pollfd{options.node_wake_fd, POLLIN, 0}};
+    // Unless other nodes could take what has no room here.
+    const bool hears_node =
+        options.node_wake_fd >= 0 && (!claimer.is_asked() || claimer.announces());
+    const bool hears_store = life == Life::running && !outage.is_on();
+    // poll() passes over negative ones.
+    std::array<pollfd, 3> fds{pollfd{wake_fd.get(), POLLIN, 0},
+                              pollfd{hears_node ? options.node_wake_fd : -1, POLLIN, 0},
+                              pollfd{hears_store ? store.wake_fd() : -1, POLLIN, 0}};
     const Milliseconds span_ms =
         std::min<Milliseconds>(at_ms - now_ms, std::numeric_limits<int>::max());
-    const int awake = ::poll(fds.data(), hears_node ? 2 : 1, static_cast<int>(span_ms));
+    const int awake = ::poll(fds.data(), fds.size(), static_cast<int>(span_ms));
     if (awake > 0 && fds[0].revents != 0) clear_eventfd(wake_fd.get());
-    if (awake > 0 && hears_node && fds[1].revents != 0) {
+    if (awake > 0 && fds[1].revents != 0) {
       clear_eventfd(options.node_wake_fd);
+      claimer.tell();
       claimer.ask();
     }
   }

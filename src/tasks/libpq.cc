@@ -17,8 +17,7 @@ bool find_all(void* library, Libpq& pq) {
          find(library, "PQconnectdb", pq.connect) && find(library, "PQfinish", pq.finish) &&
          find(library, "PQstatus", pq.status) &&
          find(library, "PQerrorMessage", pq.error_message) &&
-         find(library, "PQsocket", pq.socket) &&
-         find(library, "PQserverVersion", pq.server_version) &&
+         find(library, "PQsocket", pq.socket) && find(library, "PQbackendPID", pq.backend_pid) &&
          find(library, "PQsetNoticeProcessor", pq.set_notice_processor) &&
          find(library, "PQexecParams", pq.exec_params) && find(library, "PQprepare", pq.prepare) &&
          find(library, "PQexecPrepared", pq.exec_prepared) &&

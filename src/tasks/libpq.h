@@ -42,7 +42,7 @@ struct Libpq {
   int (*status)(const PgConnection*) = nullptr;
   char* (*error_message)(const PgConnection*) = nullptr;
   int (*socket)(const PgConnection*) = nullptr;
-  int (*server_version)(const PgConnection*) = nullptr;
+  int (*backend_pid)(const PgConnection*) = nullptr;
   void* (*set_notice_processor)(PgConnection*, void (*)(void*, const char*), void*) = nullptr;
   PgResult* (*exec_params)(PgConnection*, const char* sql, int count, const unsigned* types,
                            const char* const* values, const int* lengths, const int* formats,

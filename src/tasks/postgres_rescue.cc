@@ -62,6 +62,7 @@ Result<bool> PostgresStore::bury_dead_nodes() {
   auto nodes = run(sql_.nodes, Parameters().number(fresh_ms));
   if (!nodes) return nodes.error();
   bool is_fresh = false;
+  has_company_ = false;
   std::map<std::string, std::int64_t> over;
   std::vector<std::pair<std::string, std::int64_t>> dead;
   for (int row = 0; row < nodes->rows(); ++row) {
@@ -71,6 +72,7 @@ Result<bool> PostgresStore::bury_dead_nodes() {
       is_fresh = nodes->number(row, 6) != 0;
       continue;
     }
+    has_company_ = true;
     ProcessMark process{std::string(nodes->text(row, 1)), nodes->number(row, 2), {}};
     if (!nodes->is_null(row, 3)) process.started = nodes->number(row, 3);
     if (is_provably_gone(process)) {

@@ -258,8 +258,9 @@ Result<void> Session::listen() {
 
 std::vector<std::string> Session::take_notifications() {
   std::vector<std::string> payloads;
+  const int own = pq_->backend_pid(connection_);
   while (PgNotification* notification = pq_->notifies(connection_)) {
-    payloads.emplace_back(notification->payload);
+    if (notification->pid != own) payloads.emplace_back(notification->payload);
     pq_->free_memory(notification);
   }
   return payloads;

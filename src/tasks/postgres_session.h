@@ -88,11 +88,10 @@ class Session {
 
   // Reads what the server sent by itself, without waiting; an Error when the connection is gone.
   Result<void> listen();
-  // The payloads of notifications that came so far.
+  // The payloads of notifications that other sessions sent, as far as they have come.
   std::vector<std::string> take_notifications();
 
   int fd() const { return pq_->socket(connection_); }
-  int server_version() const { return pq_->server_version(connection_); }
 
  private:
   Session(std::shared_ptr<const Libpq> pq, PgConnection* connection, Preparing preparing)

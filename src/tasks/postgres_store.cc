@@ -1,5 +1,7 @@
 #include "tasks/postgres_store.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "base/json.h"
 
@@ -14,6 +16,10 @@ constexpr const char* kSetUp =
     "set_config('enable_seqscan', 'off', false), set_config('random_page_cost', '1.1', false), "
     "set_config('jit', 'off', false), "
     "set_config('default_transaction_isolation', 'read committed', false)";
+// One channel for all sites of a database. The payload is a queue's name, or nothing for any.
+constexpr const char* kListen = "LISTEN corral_job";
+constexpr const char* kAnnounce = "SELECT pg_notify('corral_job', '')";
+constexpr Milliseconds kAnnouncePauseMs = 10;
 constexpr const char* kSetRole = "SELECT set_config('role', $1::text, false)";
 
 Queues kind_of(const std::optional<std::vector<std::string>>& queues) {
@@ -163,6 +169,8 @@ Result<void> PostgresStore::set_up_session() {
   if (options_.keeps_session) {
     auto set = run({"set_up", kSetUp}, {});
     if (!set) return set.error();
+    auto listening = run({"listen", kListen}, {});
+    if (!listening) return listening.error();
   }
   if (options_.role.empty()) return {};
   auto set = run({"set_role", kSetRole}, Parameters().text(options_.role));
@@ -206,6 +214,31 @@ Result<bool> PostgresStore::changed() {
   auto waiting = run(sql_.peek(queues_), with_queues());
   if (!waiting) return waiting.error();
   return waiting->number(0, 0) != 0;
+}
+
+int PostgresStore::wake_fd() const {
+  return session_ && options_.keeps_session ? session_->fd() : -1;
+}
+
+Result<bool> PostgresStore::hear() {
+  if (!session_ || !options_.keeps_session) return false;
+  if (Result<void> listened = session_->listen(); !listened) return listened.error();
+  bool is_news = false;
+  for (const std::string& queue : session_->take_notifications()) {
+    const auto& ours = options_.queues;
+    is_news |= queue.empty() || !ours || std::ranges::find(*ours, queue) != ours->end();
+  }
+  return is_news;
+}
+
+// Those who hear it look twice (Claimer::heard), so it need not be repeated within a moment.
+Result<void> PostgresStore::announce() {
+  const Milliseconds now_ms = monotonic_ms();
+  if (now_ms - announced_at_ms_ < kAnnouncePauseMs) return {};
+  announced_at_ms_ = now_ms;
+  auto announced = run({"announce", kAnnounce}, {});
+  if (!announced) return announced.error();
+  return {};
 }
 
 }  // namespace corral::tasks

@@ -67,6 +67,10 @@ class PostgresStore final : public Store {
   Result<int> prune(int limit) override;
   Result<Milliseconds> next_tick_ms() override;
   Result<bool> changed() override;
+  int wake_fd() const override;
+  Result<bool> hear() override;
+  bool announces() const override { return options_.keeps_session && has_company_; }
+  Result<void> announce() override;
   void close() override;
 
   // The next claim is carried out but its answer does not arrive, as when a connection breaks
@@ -123,6 +127,8 @@ class PostgresStore final : public Store {
   std::set<Key> held_;
   Witness witness_;
   Shares shares_;
+  bool has_company_ = false;  // other nodes live
+  Milliseconds announced_at_ms_ = 0;
   bool loses_next_claim_ = false;
 };
 

@@ -72,6 +72,18 @@ class Store {
   // program). Cheap.
   virtual Result<bool> changed() = 0;
 
+  // A descriptor that is readable when the database has news by itself; -1: there is none. Another
+  // one after open().
+  virtual int wake_fd() const { return -1; }
+  // Takes such news without waiting: true when other programs may have written jobs. An Error when
+  // the connection is gone. Cheap: called after every step.
+  virtual Result<bool> hear() { return false; }
+
+  // True while other nodes would hear announce(); as of the last open() or beat().
+  virtual bool announces() const { return false; }
+  // Tells the other nodes that jobs were written which this one has no room for.
+  virtual Result<void> announce() { return {}; }
+
   // Removes the node's row and disconnects.
   virtual void close() = 0;
 };

@@ -38,8 +38,10 @@ def wakes(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """A fake engine around us; holds, for each wake, whether a transaction was still open."""
     calls: list[bool] = []
     guest = types.ModuleType("corral._guest")
-    guest.wake_keeper = lambda: calls.append(  # type: ignore[attr-defined]
-        connections["default"].in_atomic_block
+    guest.wake_keeper = lambda: (
+        not calls.append(  # type: ignore[attr-defined]
+            connections["default"].in_atomic_block
+        )
     )
     monkeypatch.setitem(sys.modules, "corral._guest", guest)
     return calls

@@ -25,7 +25,7 @@ from corral.tasks.models import Job
 @pytest.fixture
 def wakes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]]:
     seen: list[bool] = []
-    monkeypatch.setattr(guest, "wake_keeper", lambda: seen.append(True))
+    monkeypatch.setattr(guest, "wake_keeper", lambda: not seen.append(True))
     yield seen
 
 

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.apps import apps
 from django.db import connections
 from tasks_databases import require
 
-from corral.tasks import postgres
+from corral.tasks import postgres, tuning
 from corral.tasks.worker import store_config
 
 ROOT = Path(__file__).parent.parent.parent
@@ -45,6 +46,22 @@ def test_the_store_passes_its_tests(conninfo: str) -> None:
     )
     assert finished.returncode == 0, finished.stdout
     assert "[  PASSED  ]" in finished.stdout and "SKIPPED" not in finished.stdout
+
+
+def test_the_table_is_tuned_and_back() -> None:
+    alias = require("postgresql")
+
+    def settings() -> dict[str, str]:
+        with connections[alias].cursor() as cursor:
+            cursor.execute("SELECT reloptions FROM pg_class WHERE oid = 'corral_job'::regclass")
+            (options,) = cursor.fetchone()
+        return dict(option.split("=") for option in options or ())
+
+    assert settings() == tuning.SETTINGS
+    for change, left in ((tuning.untune, {}), (tuning.tune, tuning.SETTINGS)):
+        with connections[alias].schema_editor() as editor:
+            change(apps, editor)
+        assert settings() == left
 
 
 def described(monkeypatch: pytest.MonkeyPatch, **changes: object) -> dict[str, object]:

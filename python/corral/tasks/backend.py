@@ -19,7 +19,7 @@ from django.tasks.backends.base import BaseTaskBackend
 from django.tasks.exceptions import InvalidTask, TaskResultDoesNotExist
 from django.tasks.signals import task_enqueued
 
-from . import guest, insertion, options, policy, queues
+from . import insertion, notify, options, policy, queues
 from .decorator import PolicyTask
 from .names import NAME_CHARS_MAX
 
@@ -129,11 +129,14 @@ class DatabaseBackend(BaseTaskBackend):
     def insert(self, results: Sequence[TaskResult]) -> None:
         """Write the rows of new results, all of one task, and wake the keeper on commit."""
         insertion.insert(results, self.policy_of(results[0].task), self.database())
-        self.wake_on_commit()
+        self.wake_on_commit(results[0].task.queue_name)
 
-    def wake_on_commit(self) -> None:
-        """The keeper is woken when the caller's transaction, if there is one, commits."""
-        _wake_on_commit(self.database())
+    def wake_on_commit(self, queue: str = "") -> None:
+        """Keepers hear of it when the caller's transaction, if there is one, commits.
+
+        `queue` is the one with new jobs; empty for any.
+        """
+        _wake_on_commit(self.database(), queue, notifies=self.parsed_options.notify)
 
     def _insert(self, task: Task, args: Iterable[Any], kwargs: dict[str, Any]) -> TaskResult:
         result = self.new_result(task, args, kwargs)
@@ -141,15 +144,16 @@ class DatabaseBackend(BaseTaskBackend):
         return result
 
 
-def _wake_on_commit(database: str) -> None:
+def _wake_on_commit(database: str, queue: str, *, notifies: bool) -> None:
     connection = connections[database]
     if not connection.in_atomic_block and not connection.get_autocommit():
         # The caller commits by hand, where Django has no on_commit; the keeper's poll finds the
         # job.
         return
     hooks = connection.run_on_commit
-    if hooks and hooks[-1][1] is guest.wake_keeper:
+    wake = notify.waker(database, queue, notifies)
+    if hooks and hooks[-1][1] is wake:
         # This transaction wakes the keeper already. Should that savepoint be rolled back, this row
         # goes with it.
         return
-    transaction.on_commit(guest.wake_keeper, using=database, robust=True)
+    transaction.on_commit(wake, using=database, robust=True)

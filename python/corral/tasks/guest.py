@@ -21,10 +21,10 @@ def find_guest() -> ModuleType | None:
     return sys.modules.get("corral._guest") or _imported()
 
 
-def wake_keeper() -> None:
-    """Tell this process's keeper that jobs were committed; without one, a poll sees them."""
-    if guest := find_guest():
-        guest.wake_keeper()
+def wake_keeper() -> bool:
+    """Tell this node's keeper that jobs were committed; False when there is none."""
+    guest = find_guest()
+    return bool(guest and guest.wake_keeper())
 
 
 def worker_name() -> str:

@@ -6,6 +6,7 @@ from django.db import migrations, models
 
 import corral.tasks.fields
 import corral.tasks.indexes
+import corral.tasks.tuning
 
 
 class Migration(migrations.Migration):
@@ -109,4 +110,5 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
+        migrations.RunPython(corral.tasks.tuning.tune, corral.tasks.tuning.untune),
     )
