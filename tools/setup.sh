@@ -3,7 +3,8 @@
 #
 #   build   compilers and libraries of the distribution, .tools/ (uv), Python 3.14, .venv/ with Django
 #   test    what the tests import: pytest, hypothesis, database drivers (pyproject.toml, dependency-groups); what they
-#           run: Chromium, wrk, valgrind, libfaketime, a PostgreSQL; llhttp, which the parser is compared with
+#           run: Chromium, wrk, valgrind, libfaketime, a PostgreSQL,
+#           pgbouncer; llhttp, which the parser is compared with
 #   lint    the pinned formatters (same place)
 #   fuzz    clang with libFuzzer, llhttp
 #
@@ -71,6 +72,16 @@ need_chaos() {
   fi
 }
 
+# A pooler in front of PostgreSQL. Without it the test of one is skipped, except in CI.
+need_pooler() {
+  if command -v pgbouncer || [ -x /usr/sbin/pgbouncer ]; then return 0; fi >/dev/null
+  if [ "$(id -u)" -eq 0 ] || [ "${CI:-}" = true ]; then
+    need_packages pgbouncer
+  else
+    say "a test behind a pooler is skipped; for it run: sudo apt-get install pgbouncer"
+  fi
+}
+
 # The sources of another parser. Without them the comparison is skipped, except in CI.
 need_llhttp() {
   [ -e /usr/share/llhttp/llhttp.c ] && return 0
@@ -119,7 +130,7 @@ install() {
 run_stage() {
   case $1 in
     build) need_compilers; need_uv; need_venv; install -r pyproject.toml --extra django ;;
-    test) need_browser; need_meters; need_chaos; need_llhttp; install --group test ;;
+    test) need_browser; need_meters; need_chaos; need_pooler; need_llhttp; install --group test ;;
     lint) install --group lint ;;
     fuzz) need_packages clang node-llhttp ;;
     *) die "unknown stage $1 (build, test, lint, fuzz)" ;;

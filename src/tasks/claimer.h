@@ -59,8 +59,8 @@ class Claimer {
   // After Store::open() and Store::beat(): rows may have changed hands.
   void opened(Milliseconds now_ms);
   void beaten(int rescued, Milliseconds now_ms);
-  // The database said that other programs wrote jobs. They say so once for several commits, so it is
-  // looked a second time.
+  // The database said that other programs wrote jobs. They say so once for several commits, so a
+  // second look follows.
   void heard(Milliseconds now_ms);
   // True, once, when jobs that this node wrote do not fit here.
   bool take_surplus() { return told_.exchange(false) && is_asked(); }

@@ -158,7 +158,7 @@ def test_refresh_reads_what_changed(default_database: str) -> None:
     assert result.return_value == {"x": [1e22]}
 
 
-def test_enqueue_is_one_statement(alias: str) -> None:
+def test_enqueue_is_one_statement(alias: str, wakes: list[bool]) -> None:
     ours = backend(alias)
     ours.enqueue(tasks.add, [1], {})
     with _counted(alias) as statements:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 from django.apps import apps
 from django.db import connections
-from tasks_databases import require
+from tasks_databases import POSTGRES, require
 
 from corral.tasks import postgres, tuning
 from corral.tasks.worker import store_config
@@ -30,12 +32,57 @@ def conninfo() -> Iterator[str]:
             cursor.execute(f"DELETE FROM {table}")
 
 
+@pytest.fixture
+def pooled(conninfo: str, tmp_path: Path) -> Iterator[str]:
+    """The database through pgbouncer, which gives each transaction another session."""
+    program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
+    if program is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("pgbouncer is not there")
+        pytest.skip("pgbouncer is not there: apt-get install pgbouncer")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    settings = tmp_path / "pgbouncer.ini"
+    settings.write_text(
+        f"[databases]\n* = host={POSTGRES['HOST']} port={POSTGRES['PORT']} "
+        f"user={POSTGRES['USER']}\n"
+        f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nauth_type = any\n"
+        "unix_socket_dir =\npool_mode = transaction\nmin_pool_size = 2\n"
+        "server_reset_query_always = 1\nserver_reset_query = DISCARD ALL\n"
+    )
+    user = []
+    if os.geteuid() == 0:  # it refuses to be root
+        user = ["-u", "nobody"]
+        for folder in (tmp_path, *tmp_path.parents[:2]):
+            folder.chmod(0o755)
+    running = subprocess.Popen([program, *user, settings], stderr=subprocess.PIPE, text=True)
+    try:
+        assert running.stderr is not None
+        for line in running.stderr:
+            if "process up" in line:
+                break
+        else:
+            pytest.fail(f"pgbouncer ended with {running.wait()}")
+        yield f"{conninfo} host=127.0.0.1 port={port}"
+    finally:
+        running.terminate()
+        running.communicate()
+
+
 def test_the_store_passes_its_tests(conninfo: str) -> None:
+    run_store_tests(conninfo, "*Postgres*")
+
+
+def test_without_notify_a_pooler_of_transactions_does_no_harm(pooled: str) -> None:
+    run_store_tests(pooled, "*PostgresSessionless*")
+
+
+def run_store_tests(conninfo: str, which: str) -> None:
     environment = {**os.environ, "CORRAL_TEST_POSTGRES": conninfo}
     if copies := postgres.libpq_places()[1:]:
         environment["CORRAL_TEST_LIBPQ"] = copies[0]
     finished = subprocess.run(
-        [BUILD / "tasks_test", "--gtest_filter=*Postgres*", "--gtest_brief=1"],
+        [BUILD / "tasks_test", f"--gtest_filter={which}", "--gtest_brief=1"],
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""PostgreSQL alone: news between nodes, sessions that are cut, what a keeper leaves in the server."""
+"""PostgreSQL alone: news between nodes, sessions that are cut, what a keeper leaves behind."""
 
 import uuid
 from collections import Counter
