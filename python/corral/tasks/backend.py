@@ -55,21 +55,23 @@ class DatabaseBackend(BaseTaskBackend):
             )
 
     def enqueue(self, task: Task, args: Iterable[Any], kwargs: dict[str, Any]) -> TaskResult:
-        """Insert a job and return its result, READY.
+        """Insert a job and return its result, READY; of a `unique` one that exists, its result.
 
         Raises InvalidTask, TypeError or ValueError (arguments that JSON cannot hold) and the
         database's errors.
         """
         self.validate_task(task)
-        result = self._insert(task, args, kwargs)
-        task_enqueued.send(type(self), task_result=result)
+        result, is_new = self._insert(task, args, kwargs)
+        if is_new:
+            task_enqueued.send(type(self), task_result=result)
         return result
 
     async def aenqueue(self, task: Task, args: Iterable[Any], kwargs: dict[str, Any]) -> TaskResult:
         """As `enqueue`; asynchronous receivers are awaited on the caller's loop."""
         self.validate_task(task)
-        result = await sync_to_async(self._insert)(task, args, kwargs)
-        await task_enqueued.asend(type(self), task_result=result)
+        result, is_new = await sync_to_async(self._insert)(task, args, kwargs)
+        if is_new:
+            await task_enqueued.asend(type(self), task_result=result)
         return result
 
     def get_result(self, result_id: str) -> TaskResult:
@@ -126,10 +128,14 @@ class DatabaseBackend(BaseTaskBackend):
             worker_ids=[],
         )
 
-    def insert(self, results: Sequence[TaskResult]) -> None:
-        """Write the rows of new results, all of one task, and wake the keeper on commit."""
-        insertion.insert(results, self.policy_of(results[0].task), self.database())
+    def insert(self, results: Sequence[TaskResult]) -> Sequence[TaskResult]:
+        """Write the rows of new results, all of one task, and wake the keeper on commit.
+
+        Returns them, and for each whose `unique` job exists already the result of that.
+        """
+        standing = insertion.insert(results, self.policy_of(results[0].task), self.database())
         self.wake_on_commit(results[0].task.queue_name)
+        return standing
 
     def wake_on_commit(self, queue: str = "") -> None:
         """Keepers hear of it when the caller's transaction, if there is one, commits.
@@ -138,10 +144,13 @@ class DatabaseBackend(BaseTaskBackend):
         """
         _wake_on_commit(self.database(), queue, notifies=self.parsed_options.notify)
 
-    def _insert(self, task: Task, args: Iterable[Any], kwargs: dict[str, Any]) -> TaskResult:
+    def _insert(
+        self, task: Task, args: Iterable[Any], kwargs: dict[str, Any]
+    ) -> tuple[TaskResult, bool]:
+        """The result, and whether its job is new."""
         result = self.new_result(task, args, kwargs)
-        self.insert([result])
-        return result
+        (standing,) = self.insert([result])
+        return standing, standing is result
 
 
 def _wake_on_commit(database: str, queue: str, *, notifies: bool) -> None:

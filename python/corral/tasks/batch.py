@@ -44,11 +44,11 @@ def enqueue_calls(backend: DatabaseBackend, task: Task, calls: Iterable[Call]) -
     """The same for a given backend."""
     backend.validate_task(task)
     results = [_result(backend, task, number, call) for number, call in enumerate(calls)]
-    if results:
-        backend.insert(results)
-    for result in results:
-        task_enqueued.send(type(backend), task_result=result)
-    return results
+    standing = backend.insert(results) if results else []
+    for new, result in zip(results, standing, strict=True):
+        if result is new:
+            task_enqueued.send(type(backend), task_result=result)
+    return list(standing)
 
 
 async def aenqueue_many(task: Task, calls: Iterable[Call]) -> list[TaskResult]:

@@ -18,6 +18,11 @@ def stored_zone(connection: Any) -> tzinfo:
     return connection.timezone if settings.USE_TZ else timezone.get_default_timezone()
 
 
+def stored_now(connection: Any) -> datetime:
+    """The host's present as a naive value of SQLite and MySQL; SQLite's clock."""
+    return datetime.now(stored_zone(connection)).replace(tzinfo=None)
+
+
 def now_sql(connection: Any) -> str:
     """An SQL expression for the present in the form of the stored times.
 

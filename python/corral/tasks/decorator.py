@@ -24,6 +24,7 @@ from django.utils.module_loading import import_string
 from corral.exceptions import ConfigurationError
 
 from .policy import NAMES, NOTHING, Policy, make, problems, resolve, stored
+from .unique import unknown_names
 
 _SCHEDULE_NAMES = ("cron", "tz", "missed")
 _DJANGO_NAMES = tuple(field.name for field in dataclasses.fields(Task))
@@ -50,6 +51,7 @@ class PolicyTask(Task):
         object.__setattr__(self, "policy", _with(policy, asked, subject))
         object.__setattr__(self, "overrides", overrides)
         Task.__init__(self, **given)  # which validates
+        _require_parameters(self, self.policy)
         if timing:
             _declare(self, timing)
 
@@ -64,6 +66,7 @@ class PolicyTask(Task):
         _require_known(subject, changes, (*usable, *NAMES))
         if asked:
             overrides = _with(self.overrides, asked, subject)
+            _require_parameters(self, overrides)
             try:
                 stored(overrides)
             except ValueError as error:
@@ -117,7 +120,8 @@ def task(
     """Makes a task of a function, as `django.tasks.task` does.
 
     `policy`: max_attempts, backoff, retry_on, no_retry_on, timeout, at_most_once, retention,
-    isolation; docs/tasks.md says what each means. cron, tz, missed: its schedule, without
+    isolation, unique, unique_by; docs/tasks.md says what each means. cron, tz, missed: its
+    schedule, without
     arguments; docs/schedules.md. Raises InvalidTask for a value that is not
     allowed, TypeError for an unknown name.
     """
@@ -138,6 +142,14 @@ def task(
         )
 
     return wrap if function is None else wrap(function)
+
+
+def _require_parameters(task: PolicyTask, asked: Policy) -> None:
+    if isinstance(asked.unique_by, tuple) and (unknown := unknown_names(task, asked.unique_by)):
+        raise InvalidTask(
+            f"{_subject(task.func)}: unique_by is {asked.unique_by!r}, but the task has no "
+            f"parameter {unknown[0]!r}; allowed: names of its parameters"
+        )
 
 
 def _subject(func: Any) -> str:

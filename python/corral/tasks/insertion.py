@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from django.db import connections, transaction
 from django.tasks import TaskResult
 from django.utils import timezone
 
-from . import policy, records
+from . import policy, records, unique
 from .clock import now_sql
 from .decorator import PolicyTask
 
@@ -22,10 +23,27 @@ ROWS_MAX = 20_000  # of a statement, so that a million jobs are not one text of 
 
 # What differs between the jobs of one batch; the other columns are written from the first of them.
 _OWN_COLUMNS = ("id", "args", "kwargs")
+# Not INSERT IGNORE, which ignores everything.
+_ON_CONFLICT = {
+    "postgresql": " ON CONFLICT DO NOTHING",
+    "sqlite": " ON CONFLICT DO NOTHING",
+    "mysql": " ON DUPLICATE KEY UPDATE id = corral_job.id",
+}
 
 
+@dataclass(frozen=True)
 class _DatabaseNow:
-    """In the place of a time: the database's clock decides."""
+    """In the place of a time: the database's clock decides, and so much is added."""
+
+    microseconds: int = 0
+
+    def sql(self, connection: Any) -> str:
+        now = now_sql(connection)
+        if not self.microseconds:
+            return now
+        if connection.vendor == "postgresql":
+            return f"{now} + {self.microseconds} * interval '1 microsecond'"
+        return f"date_add({now}, INTERVAL {self.microseconds} MICROSECOND)"
 
 
 Moment = datetime | _DatabaseNow
@@ -36,6 +54,7 @@ def new_job(result: TaskResult, asked: policy.Policy, enqueued_at: Moment, clock
     from .models import Job
 
     task = result.task
+    is_unique = asked.unique is not False
     return Job(
         id=result.id,
         task_path=task.module_path,
@@ -49,14 +68,32 @@ def new_job(result: TaskResult, asked: policy.Policy, enqueued_at: Moment, clock
         run_after=task.run_after,
         enqueued_at=enqueued_at,
         due_at=task.run_after or clock,
+        unique_key=unique.key_of(result, asked.unique_by) if is_unique else None,
+        unique_until=None if isinstance(asked.unique, bool) else _later(clock, asked.unique),
     )
 
 
-def insert(results: Sequence[TaskResult], asked: policy.Policy, database: str) -> None:
+def _later(clock: Moment, seconds: float) -> Moment:
+    if isinstance(clock, _DatabaseNow):
+        return _DatabaseNow(round(seconds * 1_000_000))
+    return clock + timedelta(seconds=seconds)
+
+
+def insert(
+    results: Sequence[TaskResult], asked: policy.Policy, database: str
+) -> Sequence[TaskResult]:
     """Write the rows of `results`, all of one task, and give them their `enqueued_at`.
 
-    In the caller's transaction, or in one of its own: all of them or none.
+    In the caller's transaction, or in one of its own: all of them or none. Returns them, and for
+    each that is not `unique` the job that was there before.
     """
+    if asked.unique is not False:
+        return unique.insert(
+            results,
+            lambda result: new_job(result, asked, *_now(database)),
+            lambda result, job: _insert_unique(result, job, database),
+            database,
+        )
     job = new_job(results[0], asked, *_now(database))
     if len(results) == 1:
         with transaction.mark_for_rollback_on_error(using=database):
@@ -67,6 +104,16 @@ def insert(results: Sequence[TaskResult], asked: policy.Policy, database: str) -
                 enqueued_at = _insert(some, job, database)
     for result in results:
         object.__setattr__(result, "enqueued_at", enqueued_at)
+    return results
+
+
+def _insert_unique(result: TaskResult, job: Job, database: str) -> bool:
+    with transaction.mark_for_rollback_on_error(using=database):
+        enqueued_at = _insert([result], job, database)
+    if enqueued_at is None:
+        return False
+    object.__setattr__(result, "enqueued_at", enqueued_at)
+    return True
 
 
 def _now(database: str) -> tuple[Moment, Moment]:
@@ -79,8 +126,12 @@ def _now(database: str) -> tuple[Moment, Moment]:
     return now, now if connection.vendor == "sqlite" else _DatabaseNow()
 
 
-def _insert(results: Sequence[TaskResult], template: Job, database: str) -> datetime:
-    """One statement, without the ORM's work for each row; returns what `enqueued_at` is."""
+def _insert(results: Sequence[TaskResult], template: Job, database: str) -> datetime | None:
+    """One statement, without the ORM's work for each row; returns what `enqueued_at` is.
+
+    None: the one row has a `unique_key` that is taken. The caller's transaction goes on all the
+    same.
+    """
     connection = connections[database]
     names, values, params = _shared(template, connection)
     is_native = connection.features.has_native_uuid_field
@@ -95,7 +146,13 @@ def _insert(results: Sequence[TaskResult], template: Job, database: str) -> date
     quoted = ", ".join(map(connection.ops.quote_name, (*names, *_OWN_COLUMNS)))
     into = f"INSERT INTO corral_job ({quoted})"
     one = f"{into} VALUES ({', '.join((*values, *['%s'] * len(_OWN_COLUMNS)))})"
+    if template.unique_key is not None:
+        one += _ON_CONFLICT[connection.vendor]
     with connection.cursor() as cursor:
+        if template.unique_key is not None and connection.vendor != "postgresql":
+            cursor.execute(one, [*params, *own[0]])
+            is_new = _is_written(cursor, connection, own[0][0])
+            return template.enqueued_at if is_new else None  # type: ignore[return-value]
         if connection.vendor != "postgresql":
             cursor.executemany(one, [(*params, *row) for row in own])
             return template.enqueued_at  # type: ignore[return-value]
@@ -108,7 +165,16 @@ def _insert(results: Sequence[TaskResult], template: Job, database: str) -> date
                 "SELECT max(enqueued_at) FROM inserted",
                 [*params, *map(list, zip(*own, strict=True))],
             )
-        return cursor.fetchone()[0]
+        row = cursor.fetchone()
+        return row and row[0]
+
+
+def _is_written(cursor: Any, connection: Any, key: str) -> bool:
+    if connection.vendor == "sqlite":
+        return cursor.rowcount == 1
+    # Django has the server count rows that it found and left as they were.
+    cursor.execute("SELECT 1 FROM corral_job WHERE id = %s", [key])
+    return cursor.fetchone() is not None
 
 
 def _shared(template: Job, connection: Any) -> tuple[list[str], list[str], list[Any]]:
@@ -122,7 +188,7 @@ def _shared(template: Job, connection: Any) -> tuple[list[str], list[str], list[
         names.append(field.column)
         value = getattr(template, field.attname)
         if isinstance(value, _DatabaseNow):
-            values.append(now_sql(connection))
+            values.append(value.sql(connection))
         else:
             values.append("%s")
             params.append(field.get_db_prep_save(value, connection))

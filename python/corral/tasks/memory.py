@@ -74,6 +74,16 @@ class Book:
         until = self.paused.get(queue, _RESUMED)
         return until is None or (until is not _RESUMED and until > timezone.now())
 
+    def holder(self, key: str) -> Job | None:
+        """The job that holds a `unique_key`."""
+        now = timezone.now()
+        for job in self.jobs():
+            is_live = job.status in (TaskResultStatus.READY, TaskResultStatus.RUNNING)
+            is_kept = job.unique_until is not None and job.unique_until > now
+            if job.unique_key == key and (is_live or is_kept):
+                return job
+        return None
+
     def due(self, queues: set[str] | None = None) -> Iterator[Job]:
         """The READY jobs whose time has come, one after another in the order of a keeper."""
         while True:
@@ -222,14 +232,20 @@ class MemoryBackend(DatabaseBackend):
         book().paused.pop(queue, None)
         return was_paused
 
-    def insert(self, results: Sequence[TaskResult]) -> None:
+    def insert(self, results: Sequence[TaskResult]) -> Sequence[TaskResult]:
         """Take down the jobs; inline, run them, and what is due then."""
         now = timezone.now()
+        standing: list[TaskResult] = []
         for result in results:
             job = new_job(result, self.policy_of(result.task), now, now)
+            if job.unique_key and (held := book().holder(job.unique_key)):
+                standing.append(lookup.task_result(held))
+                continue
             object.__setattr__(result, "enqueued_at", now)
             book().add(job, self.database())
+            standing.append(result)
         if book().inline:
             book().run_due()
-            for result in results:
+            for result in standing:
                 result.refresh()
+        return standing

@@ -14,7 +14,7 @@ from django.tasks import TaskResultStatus
 from django.tasks.base import TASK_MAX_PRIORITY, TASK_MIN_PRIORITY
 
 from .fields import JSONTextField
-from .indexes import StatusIndex
+from .indexes import StatusIndex, UniqueKey
 from .names import NAME_CHARS_MAX
 
 
@@ -49,6 +49,11 @@ class Job(models.Model):
     finished_at = models.DateTimeField(null=True)
     prune_at = models.DateTimeField(null=True)  # finished_at + retention; NULL keeps the row
 
+    # What `unique` asks for: no other row has this key while the job is READY or RUNNING, or later
+    # than that where `unique_until` is set, until that is past and somebody needs the key.
+    unique_key = models.CharField(max_length=64, null=True, editable=False)
+    unique_until = models.DateTimeField(null=True, editable=False)
+
     return_value = JSONTextField(null=True)
     errors = JSONTextField(default=list)  # records.error_entry, one a failed attempt, oldest first
     worker_ids = JSONTextField(default=list)  # one an attempt, oldest first
@@ -82,6 +87,14 @@ class Job(models.Model):
             models.CheckConstraint(
                 name="corral_job_priority",
                 condition=models.Q(priority__range=(TASK_MIN_PRIORITY, TASK_MAX_PRIORITY)),
+            ),
+            UniqueKey(
+                name="corral_job_unique",
+                fields=["unique_key"],
+                condition=models.Q(unique_key__isnull=False)
+                & (
+                    models.Q(status__in=["READY", "RUNNING"]) | models.Q(unique_until__isnull=False)
+                ),
             ),
         )
 

@@ -42,7 +42,7 @@ class Options:
 
 
 _OWN = tuple(f.name for f in dataclasses.fields(Options) if f.name != "defaults")
-_DEFAULTABLE = tuple(name for name in policy.NAMES if name not in _OWN)
+_DEFAULTABLE = tuple(name for name in policy.NAMES if name not in (*_OWN, "unique_by"))
 
 
 def problems(given: dict[str, Any], databases: list[str]) -> Iterator[str]:

@@ -17,6 +17,7 @@ from . import backoff as backoffs
 
 ATTEMPTS_MAX = 1_000
 SECONDS_MAX = 100 * 366 * 86_400
+UNIQUE_MIN_S = 0.001
 TIMEOUT_MIN_S = 0.1  # the watcher looks a few times a second
 
 
@@ -46,6 +47,8 @@ class Policy:
     at_most_once: bool | Unset = UNSET
     retention: float | Unset | None = UNSET
     isolation: str | Unset | None = UNSET
+    unique: bool | float | Unset = UNSET
+    unique_by: tuple[str, ...] | Unset | None = UNSET
 
 
 NAMES = tuple(field.name for field in dataclasses.fields(Policy))
@@ -59,6 +62,8 @@ DEFAULTS = Policy(
     timeout=None,
     at_most_once=False,
     isolation=None,
+    unique=False,
+    unique_by=None,
 )
 
 
@@ -179,6 +184,32 @@ def _isolation(value: Any) -> str | None:
     return value
 
 
+def _unique(value: Any) -> bool | float:
+    if isinstance(value, bool):
+        return value
+    allowed = (
+        "True (while such a job waits or runs), False, or for how long besides: "
+        f"{UNIQUE_MIN_S}..{SECONDS_MAX} seconds or a timedelta"
+    )
+    try:
+        span = _span(value, UNIQUE_MIN_S)
+    except ValueError:
+        span = None
+    if span is None:
+        raise ValueError(allowed)
+    return span
+
+
+def _parameter_names(value: Any) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    names = (value,) if isinstance(value, str) else value
+    is_list = isinstance(names, (tuple, list)) and len(names) > 0
+    if not is_list or not all(isinstance(name, str) and name.isidentifier() for name in names):
+        raise ValueError("names of parameters of the task, or None for all of them")
+    return tuple(names)
+
+
 def retention(value: Any) -> float | None:
     """Seconds, a timedelta or None, for ever. Raises ValueError with what is allowed."""
     return _span(value, 0)
@@ -193,4 +224,6 @@ _NORMAL: dict[str, Any] = {
     "at_most_once": _flag,
     "retention": retention,
     "isolation": _isolation,
+    "unique": _unique,
+    "unique_by": _parameter_names,
 }
