@@ -158,3 +158,56 @@ def test_a_code_stays_in_one_room() -> None:
     fail_with(
         [f"CORRAL-{code}: {sorted(where)}" for code, where in rooms.items() if len(where) > 1]
     )
+
+
+# Decisions. Their numbers are what texts name them by, so a number is given once and never again.
+
+ADR_FOLDER = ROOT / "docs" / "adr"
+# "ADR 0001", "ADRs 0001", a path such as "adr/0001" with or without its title, and within the
+# folder a link to a neighbour.
+ADR_NAMED = re.compile(r"(?:\bADRs? |\badr/|\]\()(?P<number>\d{4})\b(?P<title>-[a-z][\w-]*)?")
+
+
+def adrs() -> dict[str, list[str]]:
+    """Each number with the names, less ".md", of the pages that have it."""
+    pages: dict[str, list[str]] = defaultdict(list)
+    for path in ADR_FOLDER.iterdir():
+        pages[path.stem[:4]].append(path.stem)
+    return pages
+
+
+def test_each_adr_has_the_next_number() -> None:
+    pages = adrs()
+    wanted = {f"{number:04}" for number in range(1, len(pages) + 1)}
+    fail_with(
+        [f"{number} is given twice: {sorted(same)}" for number, same in pages.items() if same[1:]]
+        + [f"there is no ADR {number}" for number in sorted(wanted - set(pages))]
+        + [f"{pages[number]} has no number or comes after a gap" for number in set(pages) - wanted]
+    )
+
+
+def test_an_adr_begins_with_its_number() -> None:
+    fail_with(
+        [
+            f"{name(path)} begins with {first!r}"
+            for path, text in TEXTS.items()
+            if path.parent == ADR_FOLDER
+            and not (first := text.partition("\n")[0]).startswith(f"# {path.stem[:4]}. ")
+        ]
+    )
+
+
+def test_every_adr_that_is_named_exists() -> None:
+    pages = adrs()
+    named = [(path, match) for path, text in TEXTS.items() for match in ADR_NAMED.finditer(text)]
+    assert named
+    fail_with(
+        [
+            f"{name(path)}: there is no {match[0].lstrip('](')!r}"
+            for path, match in named
+            if not any(
+                match["title"] is None or page == match["number"] + match["title"]
+                for page in pages.get(match["number"], [])
+            )
+        ]
+    )
