@@ -34,7 +34,6 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         yield server
         ended = server.stop(signal.SIGINT)
         assert ended.code == 0
-        assert ended.seconds < 2
 
 
 @pytest.fixture(scope="module")

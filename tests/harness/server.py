@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -57,7 +56,6 @@ class Ended(NamedTuple):
     """How a server ended after its stop signal."""
 
     code: int
-    seconds: float
 
 
 def _parse_record(line: str) -> Record:
@@ -176,7 +174,6 @@ class Corral:
         """Stops the server and checks what it left. None: it has been told to stop already."""
         assert self._process and self.ended is None
         members = session_members(self._process.pid)
-        begin = time.monotonic()
         if number is not None:
             self.send_signal(number)
         try:
@@ -184,7 +181,7 @@ class Corral:
         except subprocess.TimeoutExpired:
             self._kill()
             raise AssertionError(f"still running {WAIT_S:g} s after the stop signal") from None
-        self.ended = Ended(code, time.monotonic() - begin)
+        self.ended = Ended(code)
         self._check_nothing_left(members)
         self.check_log()
         _reported.remove(self)
@@ -207,7 +204,7 @@ class Corral:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-        self.ended = self.ended or Ended(self._process.returncode, 0.0)
+        self.ended = self.ended or Ended(self._process.returncode)
 
     # --- processes
 

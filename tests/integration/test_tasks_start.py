@@ -1,31 +1,30 @@
-"""What is wrong with the task set-up is said at the start: one line, exit code 1, at once."""
+"""What is wrong with the task set-up is said at the start: one line, exit code 1."""
 
 import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from task_site import APP, HERE, SETTINGS, SqliteDatabase, TaskSite
 
 CORRAL = "corral.tasks.DatabaseBackend"
+LIVENESS_S = 60  # no promise, only the time after which a start hangs
 
 
-def refusal(command: str, *options: str, site: TaskSite, seconds_max: float = 5, **env: str) -> str:
+def refusal(command: str, *options: str, site: TaskSite, **env: str) -> str:
     """Starts a server that must refuse to; returns the reason it gives."""
     arguments = [APP, "--bind=127.0.0.1:0"] if command == "serve" else []
-    begin = time.monotonic()
     done = subprocess.run(
         [
             *(sys.executable, "-P", "-m", "corral", command, *arguments),
             *(f"--settings={SETTINGS}", "--log-format=json", *options),
         ],
-        cwd=HERE, env=os.environ | site.env | env, capture_output=True, text=True, timeout=60,
+        cwd=HERE, env=os.environ | site.env | env, capture_output=True, text=True,
+        timeout=LIVENESS_S,
     )  # fmt: skip
     assert done.returncode == 1, done
-    assert time.monotonic() - begin < seconds_max
     (line,) = done.stderr.splitlines()
     record = json.loads(line)
     assert (record["code"], record["level"]) == ("CORRAL-101", "error")

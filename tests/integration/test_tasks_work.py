@@ -117,7 +117,7 @@ def test_work_ends_cleanly_on_either_signal(sqlite_site: TaskSite) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         with sqlite_site.work() as node:
             ended = node.stop(number)
-            assert ended.code == 0 and ended.seconds < 5
+            assert ended.code == 0
         assert sqlite_site.nodes() == []
 
 
