@@ -48,6 +48,7 @@ def build(command: str, config: Config, project: Project, resources: Resources) 
         fds = [] if in_processes else resources.listen_fds
         processes.append(_process("engine", 1, config, resources, fds, engine_groups))
     if in_processes:
+        _check_descriptors(config, resources)
         web = [_web_group(config, project)]
         fds = resources.listen_fds
         processes.append(_process("web", config["workers"], config, resources, fds, web))
@@ -97,8 +98,22 @@ def _limits(config: Config, count: int, resources: Resources) -> dict[str, int |
 
 def _room(config: Config, resources: Resources) -> int:
     """How many connections the descriptors of a process are enough for."""
-    workers = 1 if config["isolation"] == "process" else config["workers"]
-    return descriptors.for_connections(resources.descriptors, workers * config["threads"])
+    workers, processes = config["workers"], 1
+    if config["isolation"] == "process":
+        workers, processes = 1, config["workers"]
+    threads = workers * config["threads"]
+    return descriptors.for_connections(resources.descriptors, threads, processes)
+
+
+def _check_descriptors(config: Config, resources: Resources) -> None:
+    """Raises ConfigurationError when the supervisor cannot have so many worker processes."""
+    wanted = descriptors.for_supervisor(config["workers"])
+    if config["workers"] > 1 and wanted > resources.descriptors:
+        raise ConfigurationError(
+            f"{config.spelling('workers')} is {config['workers']}; the supervisor of so many "
+            f"processes needs {wanted} open files, but may have only {resources.descriptors}. "
+            "Raise the hard limit (ulimit -Hn, LimitNOFILE= of systemd), or lower the setting"
+        )
 
 
 def _few_descriptors(command: str, config: Config, resources: Resources) -> str:

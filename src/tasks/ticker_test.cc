@@ -15,7 +15,7 @@
 namespace corral::tasks {
 namespace {
 
-constexpr Milliseconds kSlackMs = 60'000;  // the time that asking the store took is added to what it says
+constexpr Milliseconds kSlackMs = 60'000;  // what asking the store took is added to what it says
 
 // Counts the questions.
 class CountingStore : public MemoryStore {

@@ -13,15 +13,18 @@ import pytest
 from harness import Corral
 from harness.client import Client
 from harness.gate import Gate
-from harness.processes import eventually
+from harness.processes import descriptors, eventually
 
 SITES = Path(__file__).parent / "sites"
 CONNECTIONS = 64
 
 
-def serve(gate: Gate, workers: int, bind: str = "127.0.0.1:0") -> Corral:
+def serve(
+    gate: Gate, workers: int, bind: str = "127.0.0.1:0", limits: tuple[int, int] | None = None
+) -> Corral:
     return Corral(
-        "gated", SITES, isolation="process", workers=workers, bind=[bind], env=gate.env
+        "gated", SITES, isolation="process", workers=workers, bind=[bind], env=gate.env,
+        descriptors=limits,
     )  # fmt: skip
 
 
@@ -133,3 +136,14 @@ def test_a_kept_connection_does_not_wait_behind_a_slow_view(
         assert set(ask(clients[1:])) == {free}
         visitor.let_go()
         assert holding.response().text == "let go"
+
+
+def test_inboxes_are_no_room_for_connections(gate: Gate) -> None:
+    """Every process holds both ends of everybody's inbox, and keeps to what it may hold."""
+    workers, limit = 8, 200
+    room = limit - 2 * workers - 64 - 16
+    with serve(gate, workers, limits=(100, limit)) as server:
+        record = server.expect_log("CORRAL-109", "--limit-connections is 10000")
+        assert f"it accepts {room} connections at a time" in record["message"]
+        for pid in server.pids().workers:
+            assert descriptors(pid).total() <= 64 + 2 * workers
