@@ -8,6 +8,8 @@ namespace {
 
 using interp::Ref;
 
+constexpr Milliseconds kQuietMs = 10;  // less than kEchoMs of tasks/claimer.cc
+
 bool read_job(PyObject* tuple, tasks::Job& job) {
   const char *id = nullptr, *queue = nullptr, *payload = nullptr;
   Py_ssize_t payload_size = 0;
@@ -120,9 +122,47 @@ Result<int> StoreCall::open() {
   if (!store_) {
     if (Result<void> loaded = load(attached); !loaded) return loaded.error();
   }
+  watch_.reset();
   Result<long> rescued = call_number(attached, "open", nullptr);
   if (!rescued) return rescued.error();
+  if (Result<void> watched = watch_files(attached); !watched) return watched.error();
   return static_cast<int>(*rescued);
+}
+
+// Without a watch other programs' commits are noticed at the next poll.
+Result<void> StoreCall::watch_files(interp::Attached& attached) {
+  Ref paths = Ref::steal(PyObject_CallMethod(store_.get(), "files", nullptr));
+  if (!paths || !PyList_Check(paths.get())) return take_error(attached, "files");
+  std::vector<std::string> names;
+  for (Py_ssize_t index = 0; index < PyList_GET_SIZE(paths.get()); ++index) {
+    const char* name = PyBytes_AsString(PyList_GET_ITEM(paths.get(), index));
+    if (name == nullptr) return take_error(attached, "files");
+    names.emplace_back(name);
+  }
+  if (names.empty()) return {};
+  Result<FileWatch> watch = FileWatch::open(names);
+  if (watch) {
+    watch_.emplace(std::move(*watch));
+  } else {
+    context_.log->debug(
+        "the database file is not watched: commits of other programs are noticed "
+        "by polling",
+        {{"error", watch.error().message}});
+  }
+  return {};
+}
+
+// A site that writes all the time is not to keep the keeper busy: what comes right after some news
+// is found by the look with which the keeper follows them (Claimer::heard).
+int StoreCall::wake_fd() const {
+  return watch_ && monotonic_ms() >= quiet_until_ms_ ? watch_->fd() : -1;
+}
+
+Result<bool> StoreCall::hear() {
+  if (!watch_ || !watch_->take()) return false;
+  Result<bool> news = changed();
+  if (news && *news) quiet_until_ms_ = monotonic_ms() + kQuietMs;
+  return news;
 }
 
 Result<tasks::Claim> StoreCall::claim(int limit, Suspects suspects) {

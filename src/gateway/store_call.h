@@ -6,8 +6,10 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
+#include "base/file_watch.h"
 #include "gateway/program_base.h"
 #include "interp/interpreter.h"
 #include "tasks/store.h"
@@ -36,12 +38,15 @@ class StoreCall final : public tasks::Store {
   Result<int> prune(int limit) override;
   Result<Milliseconds> next_tick_ms() override;
   Result<bool> changed() override;
+  int wake_fd() const override;
+  Result<bool> hear() override;
   void close() override;
 
  private:
   Result<void> load(interp::Attached& attached);
   Result<long> call_number(interp::Attached& attached, const char* method, PyObject* argument);
   Error take_error(interp::Attached& attached, const char* method);
+  Result<void> watch_files(interp::Attached& attached);
 
   const ProgramContext context_;
   const std::string node_;
@@ -53,6 +58,8 @@ class StoreCall final : public tasks::Store {
   Error broken_;  // why there is no interpreter
   interp::Ref guest_;
   interp::Ref store_;
+  std::optional<FileWatch> watch_;  // of a database that is a file
+  Milliseconds quiet_until_ms_ = 0;
 };
 
 }  // namespace corral::gateway

@@ -1,4 +1,4 @@
-"""PostgreSQL alone: news between nodes, sessions that are cut, what a keeper leaves behind."""
+"""News of other programs and between nodes, sessions that are cut, what a keeper leaves behind."""
 
 import uuid
 from collections import Counter
@@ -22,12 +22,19 @@ def pg_site(make_site: MakeSite) -> Iterator[TaskSite]:
     yield site
 
 
-def test_jobs_of_other_programs_are_heard(pg_site: TaskSite) -> None:
-    with pg_site.work(NEVER):
-        eventually(lambda: pg_site.nodes(), "the node")
-        for number in range(2):
-            (row,) = pg_site.wait_finished(pg_site.enqueue_outside("add", number))
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_jobs_of_other_programs_are_heard(make_site: MakeSite, database: str) -> None:
+    site = make_site(database)
+    with site.work(NEVER):
+        eventually(lambda: site.nodes(), "the node")
+        for number in range(5):
+            (row,) = site.wait_finished(site.enqueue_outside("add", number))
             assert row["return_value"] == number + 1
+
+
+def test_a_keeper_that_listens_pins_nothing(pg_site: TaskSite) -> None:
+    with pg_site.work(NEVER):
+        pg_site.wait_finished(pg_site.enqueue_outside("add", 1))
         (keeper,) = pg_site.database.rows(f"SELECT state, backend_xmin, query {KEEPERS}")
         assert keeper["state"] == "idle" and keeper["backend_xmin"] is None, "vacuum goes on"
 

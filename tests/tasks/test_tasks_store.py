@@ -561,3 +561,13 @@ def test_processes_never_claim_the_same_job(alias: str, child: Any) -> None:
     assert sorted(claimed) == sorted(keys)
     rows = Job.objects.using(alias).all()
     assert {(job.status, job.lease) for job in rows} == {("SUCCESSFUL", 1)}
+
+
+def test_says_which_files_tell_of_commits(alias: str, make: Make) -> None:
+    store = make()
+    store.open()
+    if alias != "default":
+        assert store.files() == []
+        return
+    path = str(connections["default"].settings_dict["NAME"]).encode()
+    assert store.files() == [path, path + b"-wal"]

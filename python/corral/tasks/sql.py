@@ -121,6 +121,10 @@ class Dialect:
         """A number that changes when another connection commits; None where there is none."""
         return None
 
+    def files(self, cursor: Any) -> list[str]:
+        """The files of the database; none where a server keeps it."""
+        return []
+
     # --- conditions
 
     def ready(self, queue: str, *, suspects: bool) -> str:
@@ -284,6 +288,11 @@ class SqliteDialect(Dialect):
     def data_version(self, cursor: Any) -> int | None:
         cursor.execute("PRAGMA data_version")
         return cursor.fetchone()[0]
+
+    def files(self, cursor: Any) -> list[str]:
+        cursor.execute("PRAGMA database_list")
+        path = next(file for _, name, file in cursor.fetchall() if name == "main")
+        return [path, f"{path}-wal"]
 
     def claim(
         self, cursor: Any, queue: str, *, suspects: bool, limit: int, node: str, worker: str

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+import os
 import pickle
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -165,6 +166,11 @@ class Store:
 
         with self._connection.cursor() as cursor:
             return next_tick_ms(self._connection, cursor)
+
+    def files(self) -> list[bytes]:
+        """The files that are written to when another program commits; none for a server."""
+        with self._connection.cursor() as cursor:
+            return [os.fsencode(name) for name in self._dialect.files(cursor)]
 
     def close(self) -> None:
         """Remove this node and disconnect. The next node that looks rescues what it still holds."""
