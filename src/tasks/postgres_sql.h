@@ -20,6 +20,7 @@ struct PostgresSql {
   // `time_zone`: of the naive times that a site with USE_TZ = False sees; "": times are UTC.
   explicit PostgresSql(const std::string& time_zone);
 
+  Statement set_up;  // -> -: for a session of our own
   // incarnation, host, pid, machine, process_started, lease in ms -> -
   Statement renew;
   // ms -> incarnation, machine, pid, process_started, expiry, whether that is over, and whether it

@@ -8,14 +8,6 @@
 namespace corral::tasks {
 namespace {
 
-// Plans are made for the table as it is: one that was made while it was empty would be kept for a
-// million rows. Every statement has an index to go by, and is over before anything could be
-// compiled. Our updates are made for READ COMMITTED.
-constexpr const char* kSetUp =
-    "SELECT set_config('plan_cache_mode', 'force_custom_plan', false), "
-    "set_config('enable_seqscan', 'off', false), set_config('random_page_cost', '1.1', false), "
-    "set_config('jit', 'off', false), "
-    "set_config('default_transaction_isolation', 'read committed', false)";
 // One channel for all sites of a database. The payload is a queue's name, or nothing for any.
 constexpr const char* kListen = "LISTEN corral_job";
 constexpr const char* kAnnounce = "SELECT pg_notify('corral_job', '')";
@@ -167,7 +159,7 @@ Result<int> PostgresStore::open() {
 
 Result<void> PostgresStore::set_up_session() {
   if (options_.keeps_session) {
-    auto set = run({"set_up", kSetUp}, {});
+    auto set = run(sql_.set_up, {});
     if (!set) return set.error();
     auto listening = run({"listen", kListen}, {});
     if (!listening) return listening.error();

@@ -3,8 +3,10 @@
 // with Django's own migrations and runs them.
 #include "tasks/postgres_store.h"
 
+#include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "base/check.h"
@@ -156,6 +158,87 @@ std::unique_ptr<StoreWorld> make_world(bool keeps_session) {
   const char* conninfo = std::getenv("CORRAL_TEST_POSTGRES");
   if (conninfo == nullptr) return nullptr;
   return std::make_unique<PostgresWorld>(conninfo, keeps_session);
+}
+
+int parameters_of(const std::string& sql) {
+  int most = 0;
+  for (std::size_t at = sql.find('$'); at != std::string::npos; at = sql.find('$', at + 1))
+    most = std::max(most, std::atoi(sql.c_str() + at + 1));
+  return most;
+}
+
+// The plans of the prepared statements, which are made once and have to be good for every table.
+class PostgresPlans : public testing::Test {
+ protected:
+  void SetUp() override {
+    const char* conninfo = std::getenv("CORRAL_TEST_POSTGRES");
+    if (conninfo == nullptr) GTEST_SKIP() << "the database of these tests is not named";
+    world_ = std::make_unique<PostgresWorld>(conninfo, true);
+    world_->run("DEALLOCATE ALL");
+    world_->run(sql_.set_up.sql.c_str());
+  }
+  std::string plan_of(const Statement& statement) {
+    const std::string name = std::string("plan_") + statement.name;
+    world_->run(("PREPARE " + name + " AS " + statement.sql).c_str());
+    std::string arguments;
+    for (int n = parameters_of(statement.sql); n > 0; --n) {
+      arguments += arguments.empty() ? "(NULL" : ", NULL";
+    }
+    if (!arguments.empty()) arguments += ")";
+    const Answer answer = world_->run(("EXPLAIN EXECUTE " + name + arguments).c_str());
+    std::string plan;
+    for (int row = 0; row < answer.rows(); ++row) plan += std::string(answer.text(row, 0)) + "\n";
+    return plan;
+  }
+  std::vector<const Statement*> statements() {
+    std::vector<const Statement*> all{&sql_.rescue, &sql_.held_rows, &sql_.finish, &sql_.prune,
+                                      &sql_.release};
+    for (const Queues queues : {Queues::one, Queues::several, Queues::any}) {
+      for (const bool suspects : {false, true}) {
+        all.push_back(&sql_.claim(queues, suspects));
+        all.push_back(&sql_.wait(queues, suspects));
+      }
+      all.push_back(&sql_.peek(queues));
+    }
+    return all;
+  }
+  void expect_indexes() {
+    for (const Statement* statement : statements()) {
+      const std::string plan = plan_of(*statement);
+      EXPECT_EQ(plan.find("Seq Scan on corral_job"), std::string::npos) << plan;
+    }
+    for (const Queues queues : {Queues::one, Queues::several, Queues::any}) {
+      world_->run("DEALLOCATE ALL");
+      const std::string plan = plan_of(sql_.claim(queues, false));
+      EXPECT_NE(plan.find("corral_job_ready"), std::string::npos) << plan;
+      EXPECT_NE(plan.find("corral_job_pkey"), std::string::npos) << plan;
+    }
+    world_->run("DEALLOCATE ALL");
+    for (const Statement* statement : {&sql_.finish, &sql_.release}) {
+      const std::string plan = plan_of(*statement);
+      EXPECT_NE(plan.find("Index Scan using corral_job_pkey"), std::string::npos) << plan;
+      EXPECT_EQ(plan.find("corral_job_running"), std::string::npos) << plan;
+    }
+  }
+
+  PostgresSql sql_{""};
+  std::unique_ptr<PostgresWorld> world_;
+};
+
+TEST_F(PostgresPlans, GoByAnIndexAlsoWhenMadeForAnEmptyTable) {
+  world_->run("ANALYZE corral_job");
+  expect_indexes();
+}
+
+TEST_F(PostgresPlans, GoByAnIndexWhereNearlyAllRowsAreWaiting) {
+  world_->run(
+      "INSERT INTO corral_job (id, task_path, queue_name, backend_name, priority, args, kwargs, "
+      "status, enqueued_at, due_at, errors, worker_ids, lease, crashes, options, at_most_once) "
+      "SELECT gen_random_uuid(), 'task', 'default', 'default', 0, '[]', '{}', 'READY', "
+      "clock_timestamp(), clock_timestamp(), '[]', '[]', 0, 0, '{}', false "
+      "FROM generate_series(1, 20000)");
+  world_->run("ANALYZE corral_job");
+  expect_indexes();
 }
 
 }  // namespace
