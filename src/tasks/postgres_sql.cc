@@ -208,8 +208,8 @@ constexpr const char* kHeldRows =
 
 constexpr const char* kLeave = "DELETE FROM corral_node WHERE incarnation = $1::uuid";
 
-// The status is not asked for in the words of a partial index: a plan that was made while hardly any
-// job was RUNNING would look through all that are, for each row.
+// The status is not asked for in the words of a partial index: a plan that was made while hardly
+// any job was RUNNING would look through all that are, for each row.
 //
 // `ended` is NULL for a job to be run again, and with it what is made of it; `retention` is NULL
 // for a row that is kept, -1 where the task was not asked.
