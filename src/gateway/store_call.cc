@@ -8,8 +8,6 @@ namespace {
 
 using interp::Ref;
 
-constexpr Milliseconds kQuietMs = 10;  // less than kEchoMs of tasks/claimer.cc
-
 bool read_job(PyObject* tuple, tasks::Job& job) {
   const char *id = nullptr, *queue = nullptr, *payload = nullptr;
   Py_ssize_t payload_size = 0;
@@ -152,18 +150,10 @@ Result<void> StoreCall::watch_files(interp::Attached& attached) {
   return {};
 }
 
-// A site that writes all the time is not to keep the keeper busy: what comes right after some news
-// is found by the look with which the keeper follows them (Claimer::heard).
-int StoreCall::wake_fd() const {
-  return watch_ && monotonic_ms() >= quiet_until_ms_ ? watch_->fd() : -1;
-}
-
-Result<bool> StoreCall::hear() {
-  if (!watch_ || !watch_->take()) return false;
-  Result<bool> news = changed();
-  if (news && *news) quiet_until_ms_ = monotonic_ms() + kQuietMs;
-  return news;
-}
+// Not changed(): the file is written to just before the commit can be seen, which only the look
+// that follows is late enough for (Claimer::heard). Our own writes are news too; looking for them
+// changes nothing.
+Result<bool> StoreCall::hear() { return watch_ && watch_->take(); }
 
 Result<tasks::Claim> StoreCall::claim(int limit, Suspects suspects) {
   interp::Attached attached(*thread_);

@@ -38,7 +38,7 @@ class StoreCall final : public tasks::Store {
   Result<int> prune(int limit) override;
   Result<Milliseconds> next_tick_ms() override;
   Result<bool> changed() override;
-  int wake_fd() const override;
+  int wake_fd() const override { return watch_ ? watch_->fd() : -1; }
   Result<bool> hear() override;
   void close() override;
 
@@ -59,7 +59,6 @@ class StoreCall final : public tasks::Store {
   interp::Ref guest_;
   interp::Ref store_;
   std::optional<FileWatch> watch_;  // of a database that is a file
-  Milliseconds quiet_until_ms_ = 0;
 };
 
 }  // namespace corral::gateway

@@ -62,6 +62,9 @@ class Claimer {
   // The database said that other programs wrote jobs. They say so once for several commits, so a
   // second look follows.
   void heard(Milliseconds now_ms);
+  // That look is still to come, and sees what is written until then: no news need be heard before.
+  // So a database that is written to all the time does not keep the keeper busy.
+  bool awaits_echo() const { return echo_at_ms_ != kNever; }
   // True, once, when jobs that this node wrote do not fit here.
   bool take_surplus() { return told_.exchange(false) && is_asked(); }
 

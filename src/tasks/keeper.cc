@@ -296,7 +296,7 @@ bool Keeper::Impl::exchange_news(Milliseconds now_ms) {
   }
   auto heard = store.hear();
   if (!heard) return fail("hear", heard.error(), now_ms);
-  if (*heard) claimer.heard(now_ms);
+  if (*heard) claimer.heard(monotonic_ms());
   return prune(now_ms);
 }
 
@@ -429,7 +429,7 @@ void Keeper::Impl::sleep() {
     // Unless other nodes could take what has no room here.
     const bool hears_node =
         options.node_wake_fd >= 0 && (!claimer.is_asked() || claimer.announces());
-    const bool hears_store = life == Life::running && !outage.is_on();
+    const bool hears_store = life == Life::running && !outage.is_on() && !claimer.awaits_echo();
     // poll() passes over negative ones.
     std::array<pollfd, 3> fds{pollfd{wake_fd.get(), POLLIN, 0},
                               pollfd{hears_node ? options.node_wake_fd : -1, POLLIN, 0},
