@@ -68,6 +68,18 @@ def test_the_store_serves_what_the_site_declares(default_database: str) -> None:
         assert config["max_crashes"] == {"default": 1, "other": 2}
 
 
+def test_queues_may_have_weights(default_database: str) -> None:
+    def chosen(*queues: str) -> Any:
+        config = pickle.loads(load(options(queues=list(queues)))[1])  # type: ignore[index]
+        return config["queues"], config["weights"]
+
+    assert chosen("mail:3", "default") == (["mail", "default"], {"mail": 3})
+    with override_settings(TASKS={"default": {**CORRAL, "QUEUES": []}}):
+        assert chosen("mail:3", "*") == (None, {"mail": 3})
+    assert chosen("mail:3", "*") == (["default", "mail", "slow"], {"mail": 3})
+    assert "'nonsense'" in refusal(queues=["nonsense:3"])
+
+
 def test_unknown_queues(default_database: str) -> None:
     line = refusal(queues=["mail", "nonsense"])
     assert "'nonsense'" in line and "'mail'" in line and "'default'" in line
