@@ -64,7 +64,10 @@ class Discard(TaskExecutionError):
 
 
 class TaskCancelled(TaskExecutionError):
-    """The attempt was cancelled."""
+    """The job was cancelled: stop working.
+
+    Raised by Corral in the middle of the code of a task that runs, as `TaskTimeout` is.
+    """
 
 
 class TaskTimeout(TaskExecutionError):

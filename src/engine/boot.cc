@@ -48,6 +48,13 @@ Engine::Engine(EngineConfig config, PyModuleDef* guest, control::Channel channel
     if (config_.wake_fd >= 0) eventfd_write(config_.wake_fd, 1);
     return config_.wake_fd >= 0;
   };
+  host_.wake_for_cancelled = [this] {
+    if (keeper_) {
+      keeper_->wake_for_cancelled();
+    } else if (config_.wake_fd >= 0) {
+      eventfd_write(config_.wake_fd, tasks::Keeper::kCancelledWake);
+    }
+  };
 }
 
 Engine::~Engine() = default;
@@ -110,6 +117,9 @@ void Engine::build_keeper() {
   options.threads = tasks->workers * tasks->threads;
   options.limits = config_.tasks;
   options.node_wake_fd = config_.wake_fd;
+  options.interrupt = [this](const std::string& id, std::int64_t lease) {
+    return task_posts_.cancel(id, lease);
+  };
   options.around_thread = [this](const std::function<void()>& body) {
     store_->around_thread(body);
   };
@@ -133,7 +143,7 @@ std::unique_ptr<exec::Program> Engine::make_program(Slot& slot) {
     }
     case Role::tasks:
       return std::make_unique<gateway::TaskProgram>(
-          std::move(context), *keeper_,
+          std::move(context), *keeper_, task_posts_,
           [this](gateway::StoreDescription store) { store_->configure(std::move(store)); });
     case Role::command:
       break;

@@ -29,6 +29,7 @@
 #include "gateway/command_program.h"
 #include "gateway/guest.h"
 #include "gateway/program_base.h"
+#include "gateway/task_posts.h"
 #include "http/server.h"
 #include "tasks/keeper.h"
 
@@ -109,6 +110,7 @@ class Engine {
   std::size_t place_ = 0;  // slot of the scoreboard
   dispatch::Queue<http::Exchange> requests_;
   std::unique_ptr<http::Server> server_;
+  gateway::TaskPosts task_posts_;  // outlives the keeper and the workers
   std::unique_ptr<JobStore> store_;
   std::unique_ptr<tasks::Keeper> keeper_;
   bool keeper_started_ = false;

@@ -38,6 +38,8 @@ class Post {
   virtual std::uint64_t turn() const = 0;
   // How long the present turn may take, where it has a limit of its own; 0: as all of the worker's.
   virtual Milliseconds turn_time_max_ms() const { return 0; }
+  // Whether somebody wants the end of the present turn, whatever is left of its time.
+  virtual bool is_cancelled() const { return false; }
   // Whether the thread's time is its own just now; else it waits for somebody outside, and that
   // does not count.
   virtual bool is_timed() const = 0;
@@ -70,6 +72,10 @@ class Post {
   // To be called after the begin of a turn has become visible in turn().
   void ring() const {
     if (bell_ != nullptr) bell_->ring_if_asleep();
+  }
+  // To be called after is_cancelled() has become true: the watcher looks at once.
+  void ring_now() const {
+    if (bell_ != nullptr) bell_->ring();
   }
 
  private:

@@ -81,7 +81,8 @@ void Worker::judge(Hand& hand, Milliseconds now_ms) {
     if (sample.ran_ms - sample.interrupted_at_ran_ms < kInterruptAgainMs) return;
     sample.interrupted_at_ran_ms = sample.ran_ms;
     ask_for_visit(hand, Finding::Kind::stubborn, now_ms);
-  } else if (turn_time_max_ms > 0 && sample.ran_ms >= turn_time_max_ms) {
+  } else if (hand.post->is_cancelled() ||
+             (turn_time_max_ms > 0 && sample.ran_ms >= turn_time_max_ms)) {
     const Finding finding{Finding::Kind::overdue, sample.turn, sample.ran_ms, hand.name};
     if (!hand.post->expire(finding)) return;  // it is answering just now: at the next look
     sample.is_expired = true;

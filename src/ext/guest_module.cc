@@ -12,6 +12,12 @@ PyObject* wake_keeper(PyObject* module, PyObject*) {
   return PyBool_FromLong(host != nullptr && host->wake_keeper());
 }
 
+PyObject* wake_for_cancelled(PyObject* module, PyObject*) {
+  const gateway::Host* host = gateway::guest_state(module)->host;
+  if (host != nullptr) host->wake_for_cancelled();
+  Py_RETURN_NONE;
+}
+
 PyObject* worker_name(PyObject* module, PyObject*) {
   const std::string* name = gateway::guest_state(module)->worker_name;
   return PyUnicode_FromString(name == nullptr ? "" : name->c_str());
@@ -34,6 +40,8 @@ PyMethodDef methods[] = {
     {"wake_keeper", wake_keeper, METH_NOARGS,
      "wake_keeper() -> bool\n\nTells this node's keeper that a commit wrote jobs; False when there "
      "is none. Any thread;\nnever blocks."},
+    {"wake_for_cancelled", wake_for_cancelled, METH_NOARGS,
+     "wake_for_cancelled()\n\nTells the keeper that a commit cancelled jobs. As wake_keeper()."},
     {"worker_name", worker_name, METH_NOARGS, "worker_name() -> str, such as 'web.1'."},
     {"interrupt", interrupt, METH_VARARGS,
      "interrupt(thread_ident, exception_class) -> int\n\nRaises the exception in that thread of "

@@ -21,6 +21,7 @@ namespace corral::gateway {
 // attached or not.
 struct Host {
   std::function<bool()> wake_keeper;  // false: this node has none
+  std::function<void()> wake_for_cancelled;  // the same keeper
 };
 
 // Made by install_guest(), cleared by the module's own m_clear/m_free when the interpreter ends.

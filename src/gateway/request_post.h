@@ -18,7 +18,8 @@ namespace corral::gateway {
 class RequestPost final : public TurnPost {
  public:
   // Both outlive the post.
-  RequestPost(Log& log, const interp::Ref& interruption) : TurnPost(interruption), log_(log) {}
+  RequestPost(Log& log, const interp::Ref& interruption)
+      : log_(log), interruption_(interruption) {}
 
   // --- the thread; with the GIL where it says so
   void begin(http::Exchange exchange);
@@ -34,6 +35,7 @@ class RequestPost final : public TurnPost {
 
  private:
   // --- TurnPost
+  const interp::Ref& interruption() const override { return interruption_; }
   void take(const exec::Finding& finding) override;
   void taken() override;
   void note(const exec::Finding& finding) override;
@@ -53,6 +55,7 @@ class RequestPost final : public TurnPost {
   Facts facts(std::uint64_t turn);
 
   Log& log_;
+  const interp::Ref& interruption_;
   http::Exchange exchange_;  // owned by who holds, or takes; and by the thread between two turns
   http::Exchange expired_;   // the watcher's: taken, not answered yet
   std::string ending_;       // the thread's

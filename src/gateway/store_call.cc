@@ -199,6 +199,21 @@ Result<int> StoreCall::beat() {
   return static_cast<int>(*rescued);
 }
 
+Result<std::vector<tasks::Store::Held>> StoreCall::cancelled() {
+  interp::Attached attached(*thread_);
+  Ref list = Ref::steal(PyObject_CallMethod(store_.get(), "cancelled", nullptr));
+  if (!list || !PyList_Check(list.get())) return take_error(attached, "cancelled");
+  std::vector<Held> ours;
+  for (Py_ssize_t index = 0; index < PyList_GET_SIZE(list.get()); ++index) {
+    const char* id = nullptr;
+    long long lease = 0;
+    if (!PyArg_ParseTuple(PyList_GET_ITEM(list.get(), index), "sL:cancelled", &id, &lease))
+      return take_error(attached, "cancelled");
+    ours.push_back({id, lease});
+  }
+  return ours;
+}
+
 Result<int> StoreCall::prune(int limit) {
   interp::Attached attached(*thread_);
   Ref batch = Ref::steal(PyLong_FromLong(limit));

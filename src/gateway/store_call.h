@@ -35,6 +35,7 @@ class StoreCall final : public tasks::Store {
   Result<int> finish(std::span<const tasks::Outcome> outcomes) override;
   Result<void> release(std::span<const tasks::Job> jobs) override;
   Result<int> beat() override;
+  Result<std::vector<Held>> cancelled() override;
   Result<int> prune(int limit) override;
   Result<Milliseconds> next_tick_ms() override;
   Result<bool> changed() override;

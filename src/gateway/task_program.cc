@@ -24,15 +24,16 @@ bool TaskProgram::load_application(interp::Attached& attached, exec::Loaded& loa
   run_ = Ref::borrow(run);
   Ref exceptions = Ref::steal(PyImport_ImportModule("corral.exceptions"));
   if (!exceptions) return false;
-  interruption_ = Ref::steal(PyObject_GetAttrString(exceptions.get(), "TaskTimeout"));
-  if (!interruption_) return false;
+  interruptions_.timeout = Ref::steal(PyObject_GetAttrString(exceptions.get(), "TaskTimeout"));
+  interruptions_.cancelled = Ref::steal(PyObject_GetAttrString(exceptions.get(), "TaskCancelled"));
+  if (!interruptions_.timeout || !interruptions_.cancelled) return false;
   on_store_({std::string(django, static_cast<std::size_t>(django_size)),
              std::string(postgres, static_cast<std::size_t>(postgres_size))});
   return true;
 }
 
 std::unique_ptr<exec::Post> TaskProgram::make_post() {
-  return std::make_unique<TaskPost>(log(), keeper_, interruption_);
+  return std::make_unique<TaskPost>(log(), keeper_, posts_, interruptions_);
 }
 
 void TaskProgram::run(interp::PythonThread& thread, exec::Post* given) {
@@ -93,7 +94,7 @@ void TaskProgram::log_fault(interp::Attached& attached, std::string_view message
 
 void TaskProgram::unload(interp::Attached& attached) {
   run_.reset();
-  interruption_.reset();
+  interruptions_ = {};
   ProgramBase::unload(attached);
 }
 

@@ -23,9 +23,12 @@ class TaskProgram final : public ProgramBase {
  public:
   // `on_store` is told how the keeper reaches the jobs' database, once, from the worker's own
   // thread, before the worker is ready.
-  TaskProgram(ProgramContext context, tasks::Keeper& keeper,
+  TaskProgram(ProgramContext context, tasks::Keeper& keeper, TaskPosts& posts,
               std::function<void(StoreDescription)> on_store)
-      : ProgramBase(std::move(context)), keeper_(keeper), on_store_(std::move(on_store)) {}
+      : ProgramBase(std::move(context)),
+        keeper_(keeper),
+        posts_(posts),
+        on_store_(std::move(on_store)) {}
 
   std::unique_ptr<exec::Post> make_post() override;
   void run(interp::PythonThread& thread, exec::Post* post) override;
@@ -39,9 +42,10 @@ class TaskProgram final : public ProgramBase {
   void log_fault(interp::Attached& attached, std::string_view message, std::string_view job);
 
   tasks::Keeper& keeper_;
+  TaskPosts& posts_;
   const std::function<void(StoreDescription)> on_store_;
   interp::Ref run_;
-  interp::Ref interruption_;
+  TaskPost::Interruptions interruptions_;
 };
 
 }  // namespace corral::gateway

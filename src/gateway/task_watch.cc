@@ -34,8 +34,16 @@ PyObject* hold(PyObject* capsule, PyObject*) {
   return PyBool_FromLong(post->settle() ? 1 : 0);
 }
 
+PyObject* is_cancelled(PyObject* capsule, PyObject*) {
+  const TaskPost* post = post_of(capsule);
+  if (post == nullptr) return nullptr;
+  return PyBool_FromLong(post->was_cancelled() ? 1 : 0);
+}
+
 PyMethodDef limit_method = {"limit", limit, METH_VARARGS, "runner.Watch.limit"};
 PyMethodDef hold_method = {"hold", hold, METH_NOARGS, "runner.Watch.hold"};
+PyMethodDef cancelled_method = {"is_cancelled", is_cancelled, METH_NOARGS,
+                                "runner.Watch.is_cancelled"};
 
 }  // namespace
 
@@ -55,11 +63,13 @@ Ref make_task_watch(interp::Attached&, TaskPost& post) {
   if (!capsule) return {};
   Ref limits = Ref::steal(PyCFunction_New(&limit_method, capsule.get()));
   Ref holds = Ref::steal(PyCFunction_New(&hold_method, capsule.get()));
+  Ref cancels = Ref::steal(PyCFunction_New(&cancelled_method, capsule.get()));
   Ref types = Ref::steal(PyImport_ImportModule("types"));
   Ref space = types ? Ref::steal(PyObject_GetAttrString(types.get(), "SimpleNamespace")) : Ref();
   Ref empty = Ref::steal(PyTuple_New(0));
-  if (!limits || !holds || !space || !empty) return {};
-  Ref named = Ref::steal(Py_BuildValue("{sOsO}", "limit", limits.get(), "hold", holds.get()));
+  if (!limits || !holds || !cancels || !space || !empty) return {};
+  Ref named = Ref::steal(Py_BuildValue("{sOsOsO}", "limit", limits.get(), "hold", holds.get(),
+                                       "is_cancelled", cancels.get()));
   return named ? Ref::steal(PyObject_Call(space.get(), empty.get(), named.get())) : Ref();
 }
 

@@ -36,7 +36,7 @@ void TurnPost::shield(interp::Attached& attached) {
   if (is_interrupted_) interp::clear_interrupt(attached);
 }
 
-void TurnPost::raise_interruption() const { PyErr_SetNone(interruption_.get()); }
+void TurnPost::raise_interruption() const { PyErr_SetNone(interruption().get()); }
 
 TurnPost::Written TurnPost::end_turn(interp::Attached& attached) {
   hold();  // or it is taken: in no case is anybody at it now
@@ -88,7 +88,7 @@ bool TurnPost::report(interp::Attached& attached, const interp::PythonThread& th
       word_.store(turn | kOpen, std::memory_order_release);
     }
   } else {
-    if (!is_shielded_) interp::interrupt(attached, thread, interruption_.get());
+    if (!is_shielded_) interp::interrupt(attached, thread, interruption().get());
     is_interrupted_ = true;
     relieve();
   }

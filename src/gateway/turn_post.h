@@ -35,7 +35,7 @@ class TurnPost : public exec::Post {
   // of our own is about to run, and an import that is broken off may leave its lock behind.
   void shield(interp::Attached& attached);
   void unshield() { is_shielded_ = false; }
-  // Attached: raises what an overdue thread is interrupted with.
+  // Attached: raises what the thread is interrupted with.
   void raise_interruption() const;
 
   // --- exec::Post
@@ -49,8 +49,8 @@ class TurnPost : public exec::Post {
               const exec::Finding& finding) override;
 
  protected:
-  // `interruption`: the class raised in a thread that takes too long; outlives the post.
-  explicit TurnPost(const interp::Ref& interruption) : interruption_(interruption) {}
+  // The class raised in a thread whose turn was taken.
+  virtual const interp::Ref& interruption() const = 0;
 
   // What is in hand must be complete by then.
   void begin_turn();
@@ -83,7 +83,6 @@ class TurnPost : public exec::Post {
   static constexpr std::uint64_t kTaking = 2;  // by a thread that will not be long
   static constexpr std::uint64_t kTaken = 3;
 
-  const interp::Ref& interruption_;
   std::atomic<std::uint64_t> word_{0};
   std::uint64_t turn_ = 0;  // the thread's: shifted, as in word_
   // Guarded by the GIL:

@@ -91,6 +91,12 @@ class Claimer {
   Result<void> release();
 
   bool is_ticking() const { return ticker_.is_in_hand(); }
+  bool holds(const std::string& id, std::int64_t lease) const { return held_.contains({id, lease}); }
+  // Jobs that no thread has begun.
+  bool has_unbegun() const { return ready_.depth() > 0; }
+  // Gives those back, to be claimed again.
+  Result<void> give_back_stale(Milliseconds now_ms);
+
   int held() const { return static_cast<int>(held_.size()); }
 
  private:
@@ -110,7 +116,6 @@ class Claimer {
   Result<void> look(Milliseconds now_ms);
   Result<void> claim_ready(Milliseconds now_ms);
   Result<void> claim_suspect(Milliseconds now_ms);
-  Result<void> give_back_stale(Milliseconds now_ms);
   void take(std::vector<Job>& jobs);
   void take_back_unbegun(Milliseconds now_ms);
   void plan_next(bool got_jobs, Milliseconds next_due_ms, Milliseconds now_ms);

@@ -19,6 +19,7 @@
 #include "base/check.h"
 #include "base/fd.h"
 #include "base/thread.h"
+#include "tasks/canceller.h"
 #include "tasks/claimer.h"
 #include "tasks/finisher.h"
 
@@ -86,10 +87,11 @@ Milliseconds pause_max_ms(const TaskLimits& limits) {
   return std::clamp(limits.node_lease_ms / kRenewalsPerLease, kPauseMinMs, kPauseMaxMs);
 }
 
-void clear_eventfd(int fd) {
+// The sum of what was written to it.
+std::uint64_t clear_eventfd(int fd) {
   std::uint64_t count = 0;
-  [[maybe_unused]] const auto got =
-      ::read(fd, &count, sizeof count);  // EAGAIN: another generation was faster
+  const auto got = ::read(fd, &count, sizeof count);  // EAGAIN: another generation was faster
+  return got == sizeof count ? count : 0;
 }
 
 }  // namespace
@@ -100,6 +102,7 @@ struct Keeper::Impl {
         options(std::move(options_)),
         log(log_),
         claimer(store_, ready, options.threads, options.limits),
+        canceller(store_, claimer, options.interrupt, options.limits.poll_interval_ms),
         finisher(store_, options.limits),
         outage(pause_max_ms(options.limits)) {}
 
@@ -134,6 +137,7 @@ struct Keeper::Impl {
   const Options options;
   Log& log;
   Claimer claimer;
+  Canceller canceller;
   Finisher finisher;
 
   Fd wake_fd;                       // constant after start()
@@ -194,6 +198,10 @@ Result<void> Keeper::start() {
 void Keeper::wake() {
   const bool is_surplus_news = impl_->claimer.tell();
   if (impl_->claimer.ask() || is_surplus_news) impl_->rouse();
+}
+
+void Keeper::wake_for_cancelled() {
+  if (impl_->canceller.ask()) impl_->rouse();
 }
 
 void Keeper::finish(Outcome outcome) {
@@ -283,6 +291,8 @@ bool Keeper::Impl::do_work(Milliseconds now_ms) {
   if (!beat(now_ms) || !write_outcomes(now_ms)) return false;
   if (auto released = claimer.release(); !released)
     return fail("release", released.error(), now_ms);
+  if (auto cancelled = canceller.work(now_ms); !cancelled)
+    return fail("cancelled", cancelled.error(), now_ms);
   if (life != Life::running) return true;
   if (auto claimed = claimer.work(now_ms); !claimed) return fail("claim", claimed.error(), now_ms);
   return exchange_news(now_ms);
@@ -319,6 +329,7 @@ bool Keeper::Impl::beat(Milliseconds now_ms) {
     suspects_at_ms = now_ms + options.limits.node_lease_ms / kSuspectLooksPerLease;
   }
   report_rescued(*rescued);
+  canceller.ask();
   return true;
 }
 
@@ -439,7 +450,8 @@ void Keeper::Impl::sleep() {
     const int awake = ::poll(fds.data(), fds.size(), static_cast<int>(span_ms));
     if (awake > 0 && fds[0].revents != 0) clear_eventfd(wake_fd.get());
     if (awake > 0 && fds[1].revents != 0) {
-      clear_eventfd(options.node_wake_fd);
+      const std::uint64_t news = clear_eventfd(options.node_wake_fd);
+      if (news >= kCancelledWake) canceller.ask();
       claimer.tell();
       claimer.ask();
     }
@@ -453,6 +465,7 @@ Milliseconds Keeper::Impl::wake_at(Milliseconds now_ms) const {
   if (outage.is_on()) return std::min(at_ms, outage.retry_at_ms());
   at_ms = std::min(at_ms, beat_at_ms);
   at_ms = std::min(at_ms, finisher.due_at(now_ms, claimer.is_hungry()));
+  at_ms = std::min(at_ms, canceller.work_at());
   if (life == Life::running) {
     at_ms = std::min({at_ms, claimer.work_at(now_ms), prune_due_at(now_ms)});
   }

@@ -12,8 +12,10 @@
 // wake-up per batch: an eventfd, written only when the keeper may be asleep.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "base/limits.h"
 #include "base/log.h"
@@ -30,12 +32,18 @@ class Keeper {
     TaskLimits limits;
     int node_wake_fd =
         -1;  // borrowed eventfd that other processes of this node write on commit; -1: none
+    // Interrupts the thread that runs this attempt, see Canceller::Interrupt.
+    std::function<bool(const std::string& id, std::int64_t lease)> interrupt =
+        [](const std::string&, std::int64_t) { return false; };
     // Wraps the keeper thread's whole life, so that a store that needs an interpreter gets one
     // (gateway/store_call.h).
     std::function<void(const std::function<void()>& body)> around_thread = [](const auto& body) {
       body();
     };
   };
+
+  // The node's eventfd adds up what is written to it: so much says that jobs were cancelled.
+  static constexpr std::uint64_t kCancelledWake = std::uint64_t{1} << 32;
 
   Keeper(Store& store, Options options, Log& log);
   ~Keeper();  // requires stopped or never started
@@ -47,6 +55,8 @@ class Keeper {
   // From any thread, never blocks: a commit of this process wrote jobs. Harmless before start() and
   // after drain().
   void wake();
+  // The same, for a commit that cancelled jobs.
+  void wake_for_cancelled();
   // From task threads: the attempt that a popped job described is over. Every popped job needs
   // exactly one. An outcome that comes after the job was given back is dropped. The keeper must
   // outlive the task threads.

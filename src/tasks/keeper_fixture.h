@@ -34,6 +34,7 @@ enum class Call {
   finish,
   release,
   beat,
+  cancelled,
   prune,
   next_tick,
   changed,
@@ -59,7 +60,7 @@ class FaultyStore : public Store {
   }
   void fail_all() {
     for (Call call : {Call::open, Call::claim, Call::claim_suspect, Call::finish, Call::release,
-                      Call::beat, Call::prune, Call::next_tick, Call::changed})
+                      Call::beat, Call::cancelled, Call::prune, Call::next_tick, Call::changed})
       fail(call);
   }
   void heal() {
@@ -128,6 +129,9 @@ class FaultyStore : public Store {
   }
   Result<int> beat() override {
     return pass<Result<int>>(Call::beat, [&] { return inner_.beat(); });
+  }
+  Result<std::vector<Held>> cancelled() override {
+    return pass<Result<std::vector<Held>>>(Call::cancelled, [&] { return inner_.cancelled(); });
   }
   Result<int> prune(int limit) override {
     return pass<Result<int>>(Call::prune, [&] { return inner_.prune(limit); });

@@ -50,7 +50,29 @@ void MemoryDatabase::resume(const std::string& queue) {
   ++version_;
 }
 
+void MemoryDatabase::cancel(const std::string& id) {
+  std::lock_guard lock(mutex_);
+  rows_.at(id).is_cancelled = true;
+  ++version_;
+}
+
+std::vector<Store::Held> MemoryDatabase::cancelled(const std::string& node) {
+  std::lock_guard lock(mutex_);
+  std::vector<Store::Held> ours;
+  for (auto& [id, row] : rows_) {
+    if (!row.is_cancelled) continue;
+    if (row.status == RowStatus::running && row.node == node) ours.push_back({id, row.lease});
+    if (row.status != RowStatus::ready) continue;
+    waiting_.erase(place_of(row));
+    row.status = RowStatus::failed;
+    row.result = R"({"error": "TaskCancelled"})";
+    ++version_;
+  }
+  return ours;
+}
+
 Milliseconds MemoryDatabase::wait_ms(const Row& row, Milliseconds now_ms) const {
+  if (row.is_cancelled) return -1;
   const Milliseconds due_ms = std::max<Milliseconds>(row.due_at_ms - now_ms, 0);
   const auto paused = paused_.find(row.queue);
   if (paused == paused_.end()) return due_ms;

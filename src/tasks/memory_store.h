@@ -42,6 +42,7 @@ struct Row {
   Milliseconds due_at_ms = 0;
   RowStatus status = RowStatus::ready;
   std::int64_t lease = 0;     // never goes back
+  bool is_cancelled = false;  // its end was asked for
   bool at_most_once = false;  // an attempt that died with its process is not repeated
   int attempts = 0;
   int crashes = 0;
@@ -60,6 +61,7 @@ class MemoryDatabase {
   std::string enqueue(NewJob job);                             // returns its id
   void pause(const std::string& queue, Milliseconds span_ms);  // -1: until resume()
   void resume(const std::string& queue);
+  void cancel(const std::string& id);
   std::optional<Row> find(const std::string& id) const;
   int count(RowStatus status) const;
   bool has_node(const std::string& node) const;
@@ -70,6 +72,7 @@ class MemoryDatabase {
   int beat(const std::string& node, Milliseconds lease_ms);
   Claim claim(const std::string& node, int limit, Store::Suspects suspects, Shares& shares);
   int finish(std::span<const Outcome> outcomes);
+  std::vector<Store::Held> cancelled(const std::string& node);
   int prune(int limit);
   void release(std::span<const Job> jobs);
   void leave(const std::string& node);
@@ -84,7 +87,7 @@ class MemoryDatabase {
                            std::uint64_t>;  // -priority, due, age: the order of claims
 
   static Place place_of(const Row& row) { return {-row.priority, row.due_at_ms, row.age}; }
-  // How long the row must wait yet; -1: until somebody resumes its queue.
+  // How long the row must wait yet; -1: nobody knows, or for ever.
   Milliseconds wait_ms(const Row& row, Milliseconds now_ms) const;
   Row* find_running(const std::string& id, std::int64_t lease);
   void end(Row& row, const Outcome& outcome);
@@ -120,6 +123,7 @@ class MemoryStore : public Store {
   Result<int> finish(std::span<const Outcome> outcomes) override;
   Result<void> release(std::span<const Job> jobs) override;
   Result<int> beat() override;
+  Result<std::vector<Held>> cancelled() override { return database_.cancelled(options_.node); }
   Result<int> prune(int limit) override;
   Result<Milliseconds> next_tick_ms() override { return database_.next_tick_ms(); }
   Result<bool> changed() override;

@@ -17,6 +17,7 @@ class MemoryWorld : public StoreWorld {
     database_.pause(queue, span_ms);
   }
   void resume(const std::string& queue) override { database_.resume(queue); }
+  void cancel(const std::string& id) override { database_.cancel(id); }
   Row row(const std::string& id) override { return database_.find(id).value(); }
   bool exists(const std::string& id) override { return database_.find(id).has_value(); }
   void plan_tick(Milliseconds delay_ms) override { database_.plan_tick(delay_ms); }

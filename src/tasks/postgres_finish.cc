@@ -14,6 +14,8 @@ constexpr std::size_t kRowBytesMax = 256 * 1024 * 1024;
 constexpr std::size_t kRowOverheadBytes = 200;
 
 constexpr std::string_view kTaskExecutionError = "corral.exceptions.TaskExecutionError";
+constexpr std::string_view kTaskCancelled = "corral.exceptions.TaskCancelled";
+constexpr int kCancelledRowsMax = 500;
 
 // An entry for a failure that no Python exception of the task stands behind
 // (records.plain_error).
@@ -163,12 +165,7 @@ Result<int> PostgresStore::write_once(std::span<const Finished> rows) {
     error.push_back(row.error);
     workers.push_back(row.worker_ids);
   }
-  std::vector<std::string> backends;
-  std::vector<std::optional<std::int64_t>> retentions;
-  for (const auto& [backend, kept_us] : options_.failed_retention_us) {
-    backends.push_back(backend);
-    retentions.push_back(kept_us);
-  }
+  const auto [backends, retentions] = failed_retentions();
   auto answer = run(sql_.finish, Parameters()
                                      .uuids(ids)
                                      .numbers(leases)
@@ -185,6 +182,33 @@ Result<int> PostgresStore::write_once(std::span<const Finished> rows) {
                                      .numbers_or_nulls(retentions));
   if (!answer) return answer.error();
   return answer->affected();
+}
+
+std::pair<std::vector<std::string>, std::vector<std::optional<std::int64_t>>>
+PostgresStore::failed_retentions() const {
+  std::vector<std::string> backends;
+  std::vector<std::optional<std::int64_t>> retentions;
+  for (const auto& [backend, kept_us] : options_.failed_retention_us) {
+    backends.push_back(backend);
+    retentions.push_back(kept_us);
+  }
+  return {std::move(backends), std::move(retentions)};
+}
+
+Result<std::vector<Store::Held>> PostgresStore::cancelled() {
+  const auto [backends, retentions] = failed_retentions();
+  const std::string entry = plain_error(kTaskCancelled, "it was cancelled while it waited");
+  auto answer = run(sql_.cancelled, Parameters()
+                                        .text(options_.incarnation)
+                                        .number(kCancelledRowsMax)
+                                        .text(entry)
+                                        .texts(backends)
+                                        .numbers_or_nulls(retentions));
+  if (!answer) return answer.error();
+  std::vector<Held> ours;
+  for (int row = 0; row < answer->rows(); ++row)
+    ours.push_back({answer->uuid(row, 0), answer->number(row, 1)});
+  return ours;
 }
 
 Result<int> PostgresStore::prune(int limit) {

@@ -30,7 +30,7 @@ std::string crashes(bool suspects) { return suspects ? "crashes > 0" : "crashes 
 // The condition for rows of `queue` (SQL) that may be claimed now.
 std::string ready(const std::string& queue, bool suspects) {
   return "status = 'READY' AND queue_name = " + queue + " AND " + crashes(suspects) +
-         " AND due_at <= statement_timestamp()";
+         " AND due_at <= statement_timestamp() AND cancel_requested_at IS NULL";
 }
 
 // Whether the queue `name` (SQL) is paused.
@@ -235,6 +235,23 @@ constexpr const char* kFinish =
     "began, ended, retry, retention, return_value, errors, error, worker_ids) "
     "WHERE job.id = done.id AND job.lease = done.lease AND job.status || '' = 'RUNNING'";
 
+// The conditions repeat the words of the index corral_job_cancel.
+constexpr const char* kCancelled =
+    "WITH asked AS MATERIALIZED (SELECT id, lease, status FROM corral_job "
+    "WHERE cancel_requested_at IS NOT NULL AND finished_at IS NULL "
+    "AND (status = 'READY' OR (status = 'RUNNING' AND node = $1::uuid)) "
+    "ORDER BY cancel_requested_at LIMIT $2::bigint), "
+    "ended AS (UPDATE corral_job AS job SET status = 'FAILED', "
+    "finished_at = statement_timestamp(), "
+    "errors = CASE job.errors WHEN '[]' THEN '[' ELSE left(job.errors, -1) || ',' END "
+    "|| $3::text || ']', "
+    "prune_at = statement_timestamp() + (SELECT backend.retention FROM unnest($4::text[], "
+    "$5::bigint[]) AS backend(name, retention) WHERE backend.name = job.backend_name) "
+    "* interval '1 microsecond' "
+    "WHERE job.id = ANY (ARRAY(SELECT id FROM asked WHERE status = 'READY')) "
+    "AND job.status = 'READY' AND job.cancel_requested_at IS NOT NULL) "
+    "SELECT id, lease FROM asked WHERE status = 'RUNNING'";
+
 constexpr const char* kPrune =
     "DELETE FROM corral_job WHERE id IN (SELECT id FROM corral_job "
     "WHERE prune_at <= statement_timestamp() ORDER BY prune_at LIMIT $1::bigint "
@@ -270,6 +287,7 @@ PostgresSql::PostgresSql(const std::string& time_zone)
       held_rows{"held_rows", kHeldRows},
       leave{"leave", kLeave},
       finish{"finish", kFinish},
+      cancelled{"cancelled", kCancelled},
       prune{"prune", kPrune},
       next_tick{"next_tick", kNextTick},
       release{"release", kRelease} {

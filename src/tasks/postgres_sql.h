@@ -52,6 +52,9 @@ struct PostgresSql {
   // ids[], leases[], statuses[], began[], ended[], retry[], retention[], return_values[], errors[],
   // error[], worker_ids[], backend names[], their retentions[] -> -
   Statement finish;
+  // incarnation, rows, error entry, backend names[], their retentions[] -> id, lease of those that
+  // this node runs; those that wait are ended
+  Statement cancelled;
   Statement prune;      // rows -> -
   Statement next_tick;  // -> milliseconds or NULL
   Statement release;    // ids[], leases[] -> -

@@ -64,6 +64,7 @@ class PostgresStore final : public Store {
   Result<int> finish(std::span<const Outcome> outcomes) override;
   Result<void> release(std::span<const Job> jobs) override;
   Result<int> beat() override;
+  Result<std::vector<Held>> cancelled() override;
   Result<int> prune(int limit) override;
   Result<Milliseconds> next_tick_ms() override;
   Result<bool> changed() override;
@@ -106,6 +107,9 @@ class PostgresStore final : public Store {
   void add_shares(Parameters& parameters) const;
   Result<Milliseconds> wait_ms(bool suspects);
 
+  // Backends, and how long each keeps failed jobs.
+  std::pair<std::vector<std::string>, std::vector<std::optional<std::int64_t>>> failed_retentions()
+      const;
   static constexpr std::int64_t kNotAsked = -1;  // the backend's default counts
   static Finished failed(Finished row, std::string_view message);
   static Finished finished_from(const Outcome& outcome);

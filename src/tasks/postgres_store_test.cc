@@ -87,6 +87,11 @@ class PostgresWorld : public StoreWorld {
     run("DELETE FROM corral_queue WHERE name = $1::text", Parameters().text(queue));
   }
 
+  void cancel(const std::string& id) override {
+    run("UPDATE corral_job SET cancel_requested_at = clock_timestamp() WHERE id = $1::uuid",
+        Parameters().text(id));
+  }
+
   Row row(const std::string& id) override {
     const Answer answer =
         run("SELECT status, lease, json_array_length(worker_ids::json), crashes, errors "

@@ -61,6 +61,14 @@ class Store {
   // several looks (witness.h). Returns how many were rescued.
   virtual Result<int> beat() = 0;
 
+  // Ends, as cancelled, jobs whose end was asked for and that wait; claim() never returns those.
+  // Returns the ones this node runs. Cheap where there are none.
+  struct Held {
+    std::string id;
+    std::int64_t lease = 0;
+  };
+  virtual Result<std::vector<Held>> cancelled() = 0;
+
   // Deletes up to `limit` finished jobs whose retention is over; returns how many.
   virtual Result<int> prune(int limit) = 0;
 

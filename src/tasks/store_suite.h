@@ -193,6 +193,71 @@ TEST_P(StoreSuite, AJobThatBecameDueDoesNotOvertakeOlderOnes) {
   EXPECT_EQ(jobs[2].id, younger);
 }
 
+TEST_P(StoreSuite, ACancelledJobThatWaitsIsEndedAndNeverClaimed) {
+  const auto id = world_->enqueue({.payload = "1"});
+  const auto later = world_->enqueue({.payload = "2", .delay_ms = 60'000});
+  const auto left = world_->enqueue({.payload = "3"});
+  world_->cancel(id);
+  world_->cancel(later);
+  EXPECT_EQ(claim(store(), 5).at(0).id, left);
+  auto ours = store().cancelled();
+  ASSERT_TRUE(ours) << ours.error().message;
+  EXPECT_TRUE(ours->empty());
+  for (const auto& ended : {id, later}) {
+    EXPECT_EQ(row(ended).status, RowStatus::failed);
+    EXPECT_NE(row(ended).result.find("TaskCancelled"), std::string::npos);
+  }
+  EXPECT_EQ(row(left).status, RowStatus::running);
+}
+
+TEST_P(StoreSuite, TheNodeThatRunsACancelledJobHearsOfIt) {
+  const auto id = world_->enqueue({.payload = "1"});
+  const auto job = claim(store(), 1).at(0);
+  ASSERT_TRUE(other().open());
+  world_->cancel(id);
+  EXPECT_TRUE(other().cancelled()->empty());
+  auto ours = store().cancelled();
+  ASSERT_TRUE(ours) << ours.error().message;
+  ASSERT_EQ(ours->size(), 1u);
+  EXPECT_EQ(ours->at(0).id, id);
+  EXPECT_EQ(ours->at(0).lease, job.lease);
+  EXPECT_EQ(row(id).status, RowStatus::running);
+  EXPECT_EQ(finish(store(), {outcome_of(job, JobStatus::failed)}), 0);
+  EXPECT_TRUE(store().cancelled()->empty());
+}
+
+TEST_P(StoreSuite, ACancelledJobThatIsGivenBackIsEnded) {
+  const auto id = world_->enqueue({.payload = "1"});
+  const std::vector<Job> jobs = claim(store(), 1);
+  world_->cancel(id);
+  ASSERT_TRUE(store().release(jobs));
+  EXPECT_TRUE(claim(store(), 1).empty());
+  EXPECT_TRUE(store().cancelled()->empty());
+  EXPECT_EQ(row(id).status, RowStatus::failed);
+}
+
+TEST_P(StoreSuite, ACancelledJobIsNotRetried) {
+  const auto id = world_->enqueue({.payload = "1"});
+  const auto job = claim(store(), 1).at(0);
+  world_->cancel(id);
+  EXPECT_EQ(finish(store(), {Outcome{job.id, job.lease, JobStatus::retry,
+                                     result_of(R"("retry_in": 0, "errors": "[]")")}}),
+            0);
+  EXPECT_TRUE(claim(store(), 1).empty());
+  EXPECT_TRUE(store().cancelled()->empty());
+  EXPECT_EQ(row(id).status, RowStatus::failed);
+}
+
+TEST_P(StoreSuite, ACancelledJobOfADeadNodeIsEnded) {
+  const auto id = world_->enqueue({.payload = "1"});
+  EXPECT_EQ(claim(store(), 1).size(), 1u);
+  world_->cancel(id);
+  world_->pass(kWorldLeaseMs + 1);
+  EXPECT_EQ(*other().open(), 1);
+  EXPECT_TRUE(other().cancelled()->empty());
+  EXPECT_EQ(row(id).status, RowStatus::failed);
+}
+
 TEST_P(StoreSuite, AJobWaitsForItsTime) {
   world_->enqueue({.payload = "later", .delay_ms = 60'000});
   auto early = store().claim(5, Store::Suspects::none);

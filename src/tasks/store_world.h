@@ -21,6 +21,7 @@ class StoreWorld {
   virtual std::string enqueue(NewJob job) = 0;  // by a program that is neither node; returns the id
   virtual void pause(const std::string& queue, Milliseconds span_ms) = 0;  // -1: until resume()
   virtual void resume(const std::string& queue) = 0;
+  virtual void cancel(const std::string& id) = 0;  // asks for it
   virtual Row row(const std::string& id) = 0;
   virtual bool exists(const std::string& id) = 0;
   virtual void plan_tick(Milliseconds delay_ms) = 0;  // of a schedule, by another program

@@ -144,6 +144,10 @@ class TaskSite:
         )
         return self._run([sys.executable, "-c", code, json.dumps([task, args])], env).strip()
 
+    def python(self, code: str, *arguments: str) -> str:
+        """Runs `code` in a program of its own; returns what it prints."""
+        return self._run([sys.executable, "-c", code, *arguments], {}).strip()
+
     def _run(self, command: Sequence[str], env: dict[str, str]) -> str:
         done = subprocess.run(
             command, cwd=HERE, capture_output=True, text=True, timeout=60,

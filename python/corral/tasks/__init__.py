@@ -23,21 +23,25 @@ from .backoff import Exponential, Fixed, Linear
 if TYPE_CHECKING:
     from .backend import DatabaseBackend
     from .batch import aenqueue_many, arguments, enqueue_many
+    from .cancellation import Cancellation, acancel, cancel
     from .decorator import task
     from .queues import apause, aresume, pause, resume
     from .schedules import schedule
 
 __all__ = [
+    "Cancellation",
     "DatabaseBackend",
     "Discard",
     "Exponential",
     "Fixed",
     "Linear",
     "Retry",
+    "acancel",
     "aenqueue_many",
     "apause",
     "aresume",
     "arguments",
+    "cancel",
     "enqueue_many",
     "pause",
     "resume",
@@ -47,11 +51,14 @@ __all__ = [
 
 # What needs Django, and the module that has it: loaded when it is first asked for.
 _LAZY = {
+    "Cancellation": "cancellation",
     "DatabaseBackend": "backend",
+    "acancel": "cancellation",
     "aenqueue_many": "batch",
     "apause": "queues",
     "aresume": "queues",
     "arguments": "batch",
+    "cancel": "cancellation",
     "enqueue_many": "batch",
     "pause": "queues",
     "resume": "queues",

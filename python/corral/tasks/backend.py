@@ -19,7 +19,8 @@ from django.tasks.backends.base import BaseTaskBackend
 from django.tasks.exceptions import InvalidTask, TaskResultDoesNotExist
 from django.tasks.signals import task_enqueued
 
-from . import insertion, notify, options, policy, queues
+from . import again, cancellation, insertion, notify, options, policy, queues
+from .cancellation import Cancellation
 from .decorator import PolicyTask
 from .names import NAME_CHARS_MAX
 
@@ -88,6 +89,24 @@ class DatabaseBackend(BaseTaskBackend):
         except ValueError, TypeError, AttributeError, Job.DoesNotExist:
             raise TaskResultDoesNotExist(result_id) from None
         return lookup.task_result(job)
+
+    def cancel_job(self, job_id: str) -> Cancellation:
+        """See `corral.tasks.cancel`; raises TaskResultDoesNotExist."""
+        from .models import Job
+
+        try:
+            done = cancellation.cancel_in(self.database(), uuid.UUID(job_id), self)
+        except ValueError, TypeError, AttributeError, Job.DoesNotExist:
+            raise TaskResultDoesNotExist(job_id) from None
+        if done is Cancellation.ASKED:
+            cancellation.tell_keepers(self.database())
+        return done
+
+    def run_again(self, job_id: str) -> bool:
+        """One more attempt for a FAILED job; False when it is not FAILED."""
+        changed = again.run_again_in(self.database(), uuid.UUID(job_id), self.alias)
+        self.wake_on_commit()
+        return changed
 
     def pause_queue(self, queue: str, resume_at: datetime | None) -> bool:
         """See `corral.tasks.pause`; in this backend's database."""

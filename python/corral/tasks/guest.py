@@ -27,6 +27,12 @@ def wake_keeper() -> bool:
     return bool(guest and guest.wake_keeper())
 
 
+def wake_for_cancelled() -> None:
+    """Tell this node's keeper that jobs were cancelled; without one, a look of theirs sees it."""
+    if guest := find_guest():
+        guest.wake_for_cancelled()
+
+
 def worker_name() -> str:
     """The name of this interpreter's worker, such as ``tasks.1``; empty outside the engine."""
     guest = find_guest()

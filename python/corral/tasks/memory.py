@@ -14,12 +14,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connections, transaction
-from django.tasks import TaskResult, TaskResultStatus
+from django.tasks import TaskResult, TaskResultStatus, task_backends
 from django.tasks.exceptions import TaskResultDoesNotExist
 from django.utils import timezone
 
-from . import lookup, records
+from . import cancellation, lookup, records
 from .backend import DatabaseBackend
+from .cancellation import Cancellation
 from .hygiene import Hygiene
 from .insertion import new_job
 from .models import Job
@@ -125,6 +126,8 @@ class Book:
         job.worker_ids = [*job.worker_ids, WORKER]
         status, outcome = self._runner.run(payload(job))
         _finish(job, status, records.loads(outcome))
+        if job.cancel_requested_at is not None and job.status == TaskResultStatus.READY:
+            cancellation.end(job, task_backends[job.backend_name])
 
 
 def _standing(database: str) -> Callable[[], bool]:
@@ -219,6 +222,22 @@ class MemoryBackend(DatabaseBackend):
         if job is None or job.backend_name != self.alias:
             raise TaskResultDoesNotExist(result_id)
         return lookup.task_result(job)
+
+    def cancel_job(self, job_id: str) -> Cancellation:
+        """See `corral.tasks.cancel`; a job that runs, here, is cancelled by itself and goes on."""
+        try:
+            job = book().find(uuid.UUID(job_id))
+        except ValueError, TypeError, AttributeError:
+            job = None
+        if job is None or job.backend_name != self.alias:
+            raise TaskResultDoesNotExist(job_id)
+        if job.status in (TaskResultStatus.SUCCESSFUL, TaskResultStatus.FAILED):
+            return Cancellation.FINISHED
+        job.cancel_requested_at = timezone.now()
+        if job.status == TaskResultStatus.RUNNING:
+            return Cancellation.ASKED
+        cancellation.end(job, self)
+        return Cancellation.CANCELLED
 
     def pause_queue(self, queue: str, resume_at: datetime | None) -> bool:
         """See `corral.tasks.pause`; forgotten when the book is closed."""

@@ -58,6 +58,9 @@ class Job(models.Model):
     errors = JSONTextField(default=list)  # records.error_entry, one a failed attempt, oldest first
     worker_ids = JSONTextField(default=list)  # one an attempt, oldest first
 
+    # `cancellation.py` asked for the job's end; while it waits or runs, a keeper sees to it.
+    cancel_requested_at = models.DateTimeField(null=True)
+
     lease = models.BigIntegerField(default=0)  # rises with each claim; proves who may finish it
     crashes = models.SmallIntegerField(default=0)  # attempts that ended because their process died
     # While RUNNING, the incarnation that claimed it. No foreign key: jobs must not pin nodes.
@@ -79,6 +82,11 @@ class Job(models.Model):
                 fields=["queue_name", "due_at"],
             ),
             StatusIndex(name="corral_job_running", status="RUNNING", fields=["node"]),
+            StatusIndex(
+                name="corral_job_cancel",
+                where={"cancel_requested_at__isnull": False, "finished_at__isnull": True},
+                fields=["cancel_requested_at"],
+            ),
             StatusIndex(
                 name="corral_job_prune", where={"prune_at__isnull": False}, fields=["prune_at"]
             ),

@@ -77,6 +77,11 @@ def _require_future(resume_at: datetime | None) -> None:
         raise ValueError(f"resume_at is {resume_at.isoformat()}, which is past")
 
 
+def require_known(queue: str) -> None:
+    """Raises ValueError when no backend has this queue."""
+    _backends_of(queue)
+
+
 def _backends_of(queue: str) -> Iterable[DatabaseBackend]:
     """A backend for each database in which `queue` may have jobs."""
     from .checks import corral_backends

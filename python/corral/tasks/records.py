@@ -20,6 +20,9 @@ TRACEBACKS_MAX = 20  # of a job's latest errors; the older ones keep class and m
 WORKER_CRASHED = "corral.exceptions.WorkerCrashed"
 TASK_EXECUTION_ERROR = "corral.exceptions.TaskExecutionError"
 TASK_TIMEOUT = "corral.exceptions.TaskTimeout"
+TASK_CANCELLED = "corral.exceptions.TaskCancelled"
+# Of a job that was cancelled while it did not run.
+CANCELLED_WAITING = "it was cancelled while it waited"
 
 _encoder = json.JSONEncoder(separators=(",", ":"), check_circular=False)
 _decoder = json.JSONDecoder()

@@ -9,7 +9,7 @@ from random import Random
 
 from django.utils.module_loading import import_string
 
-from corral.exceptions import Discard, Retry
+from corral.exceptions import Discard, Retry, TaskCancelled
 
 from . import backoff as backoffs
 from .policy import ExceptionNames, Policy
@@ -24,7 +24,7 @@ def pause(
 
     None: there is none. `policy` is a resolved one.
     """
-    if isinstance(error, Discard) or attempt >= policy.max_attempts:  # type: ignore[operator]
+    if isinstance(error, (Discard, TaskCancelled)) or attempt >= policy.max_attempts:  # type: ignore[operator]
         return None
     if isinstance(error, Retry):
         if error.after is not None:

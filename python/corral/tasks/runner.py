@@ -24,7 +24,7 @@ from django.tasks.exceptions import InvalidTask
 from django.utils import timezone
 from django.utils.json import normalize_json
 
-from corral.exceptions import TaskTimeout
+from corral.exceptions import TaskCancelled, TaskTimeout
 
 from . import announce, guest, lookup, records, retries
 from .backend import DatabaseBackend
@@ -53,6 +53,9 @@ class Watch(Protocol):
     def hold(self) -> bool:
         """Whether the attempt may still say what came of it; if so it is not ended any more."""
 
+    def is_cancelled(self) -> bool:
+        """After hold(): whether the attempt was ended because somebody cancelled it."""
+
 
 class Unwatched:
     """Outside the engine nobody looks."""
@@ -63,6 +66,10 @@ class Unwatched:
     def hold(self) -> bool:
         """Always."""
         return True
+
+    def is_cancelled(self) -> bool:
+        """Never."""
+        return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,10 +147,10 @@ class Runner:
             value = normalize_json(_call(result, context))
             text = records.dumps(value)
             if not watch.hold():
-                raise _timeout(policy)
+                raise _ended(policy, watch)
         except BaseException as error:
-            # A task may turn the interrupt into something else; what is written is the timeout.
-            failure = error if watch.hold() else _timeout(policy)
+            # A task may turn the interrupt into something else; what is written is why it came.
+            failure = error if watch.hold() else _ended(policy, watch)
             outcome["ended"] = time.monotonic_ns()
             self._hygiene.after()
             outcome["retention"] = kept_for(policy, successful=False)
@@ -276,6 +283,13 @@ def _call(result: TaskResult, context: Context) -> Any:
     if task.takes_context:
         return task.call(context, *result.args, **result.kwargs)
     return task.call(*result.args, **result.kwargs)
+
+
+def _ended(policy: Policy, watch: Watch) -> TaskTimeout | TaskCancelled:
+    """Why the watch ended the attempt."""
+    if watch.is_cancelled():
+        return TaskCancelled("it was cancelled while it ran")
+    return _timeout(policy)
 
 
 def _timeout(policy: Policy) -> TaskTimeout:

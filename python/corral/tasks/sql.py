@@ -131,7 +131,10 @@ class Dialect:
     def ready(self, queue: str, *, suspects: bool) -> str:
         """The condition for rows of `queue` (SQL) that may be claimed now."""
         crashes = "crashes > 0" if suspects else "crashes = 0"
-        return f"status = 'READY' AND queue_name = {queue} AND {crashes} AND due_at <= {self.now()}"
+        return (
+            f"status = 'READY' AND queue_name = {queue} AND {crashes} AND due_at <= {self.now()} "
+            "AND cancel_requested_at IS NULL"
+        )
 
     # --- claim
 

@@ -398,6 +398,15 @@ class Store:
             worker_ids=None,
         )
 
+    # --- cancel
+
+    def cancelled(self) -> list[tuple[str, int]]:
+        """End the cancelled jobs that wait; returns (id, lease) of those that this node runs."""
+        from .cancelled import cancelled
+
+        with self._connection.cursor() as cursor:
+            return cancelled(self, cursor)
+
     # --- prune
 
     def prune(self, limit: int) -> int:

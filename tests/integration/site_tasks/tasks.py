@@ -139,11 +139,28 @@ def loop_twice(context: Any) -> None:
     compute_for_ever()
 
 
+@task(max_attempts=3, backoff=0)
+def loop_until_cancelled(name: str) -> None:
+    """Has no time limit, and is tried again whatever happens."""
+    notes.note(f"begins {name}")
+    try:
+        compute_for_ever()
+    except BaseException as error:
+        notes.note(f"{name} got {type(error).__name__}")
+        raise
+
+
 def spin_until(flag: str) -> None:
     """A loop in Python that ends when the test has made a file."""
     while not notes.is_flag_set(flag):
         for _ in range(1000):
             pass
+
+
+@task
+def swallow_for_long(flag: str) -> str:
+    """`swallow` without a time limit."""
+    return swallow.call(flag)
 
 
 @task(timeout=0.5)

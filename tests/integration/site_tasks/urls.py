@@ -9,4 +9,5 @@ urlpatterns = [
     path("many", views.enqueue_many),
     path("result", views.result),
     path("here", views.here),
+    path("cancel", views.cancel),
 ]

@@ -5,11 +5,12 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.tasks import TaskResultStatus, default_task_backend
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
+import corral.tasks
 from site_tasks import notes
 
 
@@ -80,3 +81,8 @@ def result(request: HttpRequest) -> JsonResponse:
 def here(request: HttpRequest) -> JsonResponse:
     """That the site answers."""
     return JsonResponse({"thread": notes.thread_name()})
+
+
+def cancel(request: HttpRequest) -> HttpResponse:
+    """?id=…: what was done about the job."""
+    return HttpResponse(corral.tasks.cancel(request.GET["id"]))
