@@ -1,17 +1,22 @@
-"""Admin pages: jobs and nodes, which are read only, and schedules."""
+"""Admin pages: jobs and nodes, which are read only, schedules, and paused queues."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.tasks import task_backends
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from .models import Job, Node
+from . import cancellation
+from .backend import DatabaseBackend
+from .models import Job, Node, Queue
+from .queue_admin import QueueAdmin
 from .schedule_admin import ScheduleAdmin
 from .schedule_model import Schedule
 
@@ -36,8 +41,9 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
 @admin.register(Job)
 class JobAdmin(ReadOnlyAdmin):
-    """The jobs, newest first."""
+    """The jobs, newest first. Whoever may change jobs may cancel them and run them again."""
 
+    actions = ("cancel", "run_again")
     list_display = (
         "task_path",
         "status",
@@ -81,11 +87,34 @@ class JobAdmin(ReadOnlyAdmin):
                     "shown_options",
                     "at_most_once",
                     "lease",
+                    "cancel_requested_at",
                     "node",
                 )
             },
         ),
     )
+
+    # --- actions
+
+    def has_control_permission(self, request: HttpRequest) -> bool:
+        """Of the actions: the pages themselves change nothing."""
+        return request.user.has_perm("corral_tasks.change_job")
+
+    @admin.action(description=_("Cancel, interrupt what runs"), permissions=["control"])
+    def cancel(self, request: HttpRequest, jobs: QuerySet[Job]) -> None:
+        done = [_backend(job).cancel_job(str(job.pk)) for job in jobs]
+        for kind in cancellation.Cancellation:
+            if count := done.count(kind):
+                self.message_user(request, f"{count} {_SAID[kind]}", messages.SUCCESS)
+
+    @admin.action(description=_("Run again those that failed"), permissions=["control"])
+    def run_again(self, request: HttpRequest, jobs: QuerySet[Job]) -> None:
+        changed = [_backend(job).run_again(str(job.pk)) for job in jobs]
+        self.message_user(request, f"{sum(changed)} {_('will run again')}", messages.SUCCESS)
+        if left := changed.count(False):
+            self.message_user(request, f"{left} {_('had not failed')}", messages.WARNING)
+
+    # --- shown
 
     @admin.display(description=_("took"))
     def took(self, job: Job) -> str:
@@ -142,6 +171,19 @@ class NodeAdmin(ReadOnlyAdmin):
     fields = ("incarnation", "host", "pid", "started_at", "expires_at", "machine")
 
 
+_SAID = {
+    cancellation.Cancellation.CANCELLED: _("cancelled"),
+    cancellation.Cancellation.ASKED: _("will be interrupted"),
+    cancellation.Cancellation.FINISHED: _("had finished already"),
+}
+
+
+def _backend(job: Job) -> DatabaseBackend:
+    backend = task_backends[job.backend_name]
+    assert isinstance(backend, DatabaseBackend)
+    return backend
+
+
 def _pretty(value: Any) -> SafeString:
     text = _printable(json.dumps(value, indent=2, ensure_ascii=False))
     return format_html('<pre class="corral-text">{}</pre>', text)
@@ -152,4 +194,5 @@ def _printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+admin.site.register(Queue, QueueAdmin)
 admin.site.register(Schedule, ScheduleAdmin)

@@ -13,7 +13,17 @@ from pathlib import Path
 
 from .base import Command
 
-NAMES = ("adopt", "schedules")
+NAMES = (
+    "list",
+    "show",
+    "cancel",
+    "retry",
+    "queues",
+    "pause",
+    "resume",
+    "schedules",
+    "adopt",
+)
 
 
 def commands() -> list[Command]:
