@@ -20,7 +20,7 @@ namespace corral::gateway {
 // What the engine does for user code. Outlives every interpreter; callable from any thread,
 // attached or not.
 struct Host {
-  std::function<bool()> wake_keeper;  // false: this node has none
+  std::function<bool()> wake_keeper;         // false: this node has none
   std::function<void()> wake_for_cancelled;  // the same keeper
 };
 

@@ -18,8 +18,7 @@ namespace corral::gateway {
 class RequestPost final : public TurnPost {
  public:
   // Both outlive the post.
-  RequestPost(Log& log, const interp::Ref& interruption)
-      : log_(log), interruption_(interruption) {}
+  RequestPost(Log& log, const interp::Ref& interruption) : log_(log), interruption_(interruption) {}
 
   // --- the thread; with the GIL where it says so
   void begin(http::Exchange exchange);

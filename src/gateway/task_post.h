@@ -83,10 +83,10 @@ class TaskPost final : public TurnPost {
   tasks::Keeper& keeper_;
   TaskPosts& posts_;
   const Interruptions& interruptions_;
-  interp::Attached* attached_ = nullptr;       // the thread's
-  const tasks::Job* job_ = nullptr;            // written by the thread under mutex_
-  Ending ending_;                              // of who has the turn
-  std::atomic<Milliseconds> time_max_ms_{0};   // of the present turn
+  interp::Attached* attached_ = nullptr;          // the thread's
+  const tasks::Job* job_ = nullptr;               // written by the thread under mutex_
+  Ending ending_;                                 // of who has the turn
+  std::atomic<Milliseconds> time_max_ms_{0};      // of the present turn
   std::atomic<std::uint64_t> cancelled_turn_{0};  // the latest whose end was wanted
   std::mutex mutex_;
   Ending taken_;  // guarded by mutex_

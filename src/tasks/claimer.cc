@@ -214,6 +214,7 @@ void Claimer::take_back_unbegun(Milliseconds now_ms) {
     held_.erase(Key{job.id, job.lease});
     releases_.push_back(std::move(job));
   }
+  if (held_.empty()) alone_ = false;
 }
 
 Result<void> Claimer::give_back_stale(Milliseconds now_ms) {

@@ -91,7 +91,9 @@ class Claimer {
   Result<void> release();
 
   bool is_ticking() const { return ticker_.is_in_hand(); }
-  bool holds(const std::string& id, std::int64_t lease) const { return held_.contains({id, lease}); }
+  bool holds(const std::string& id, std::int64_t lease) const {
+    return held_.contains({id, lease});
+  }
   // Jobs that no thread has begun.
   bool has_unbegun() const { return ready_.depth() > 0; }
   // Gives those back, to be claimed again.

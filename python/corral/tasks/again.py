@@ -1,4 +1,4 @@
-"""A failed job gets one more attempt, in its own row: who holds its result sees what comes of it."""
+"""A failed job gets one more attempt, in its own row: who holds its result sees how it ends."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ def run_again_in(database: str, key: uuid.UUID, backend_name: str) -> bool:
     """
     from .models import Job
 
-    failed = Job.objects.using(database).filter(
-        pk=key, backend_name=backend_name, status="FAILED"
-    )
+    failed = Job.objects.using(database).filter(pk=key, backend_name=backend_name, status="FAILED")
     changed = failed.update(
         status="READY",
         run_after=None,

@@ -36,9 +36,7 @@ def cancelled(store: Store, cursor: Any) -> list[tuple[str, int]]:
     return [(dialect.id_text(key), lease) for key, lease, status, *_ in rows if status != "READY"]
 
 
-def _end(
-    store: Store, cursor: Any, key: Any, lease: int, errors: str, backend_name: str
-) -> None:
+def _end(store: Store, cursor: Any, key: Any, lease: int, errors: str, backend_name: str) -> None:
     dialect = store.dialect
     entry = records.plain_error(records.TASK_CANCELLED, records.CANCELLED_WAITING)
     retention = store.failed_retention(backend_name)

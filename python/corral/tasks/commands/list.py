@@ -21,7 +21,11 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--queue", metavar="NAME", help="only of this queue")
     parser.add_argument("--task", metavar="PATH", help="only of this task, shop.tasks.send")
     parser.add_argument(
-        "--limit", metavar="N", type=_count, default=LIMIT, help=f"at most so many [default: {LIMIT}]"
+        "--limit",
+        metavar="N",
+        type=_count,
+        default=LIMIT,
+        help=f"at most so many [default: {LIMIT}]",
     )
     add_backend(parser)
     parser.add_argument("--json", action="store_true", help="a JSON object a line; times in UTC")
