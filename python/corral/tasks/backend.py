@@ -23,6 +23,7 @@ from . import again, cancellation, insertion, notify, options, policy, queues
 from .cancellation import Cancellation
 from .decorator import PolicyTask
 from .names import NAME_CHARS_MAX
+from .results import Result
 
 
 class DatabaseBackend(BaseTaskBackend):
@@ -75,7 +76,7 @@ class DatabaseBackend(BaseTaskBackend):
             await task_enqueued.asend(type(self), task_result=result)
         return result
 
-    def get_result(self, result_id: str) -> TaskResult:
+    def get_result(self, result_id: str) -> Result:
         """The job `result_id` as it stands.
 
         Raises TaskResultDoesNotExist for an id that is not one of this backend's jobs.
@@ -89,6 +90,25 @@ class DatabaseBackend(BaseTaskBackend):
         except ValueError, TypeError, AttributeError, Job.DoesNotExist:
             raise TaskResultDoesNotExist(result_id) from None
         return lookup.task_result(job)
+
+    def status(self, job_id: str) -> str:
+        """The status of the job; raises TaskResultDoesNotExist."""
+        from .models import Job
+
+        rows = Job.objects.using(self.database()).filter(pk=job_id, backend_name=self.alias)
+        status = rows.values_list("status", flat=True).first()
+        if status is None:
+            raise TaskResultDoesNotExist(job_id)
+        return status
+
+    def require_waitable(self, job_id: str) -> None:
+        """Raises RuntimeError where the end of the job might never be seen."""
+        database = self.database()
+        if connections[database].in_atomic_block:
+            raise RuntimeError(
+                f"job {job_id} cannot be waited for inside of a transaction of {database!r}: its "
+                "row may not be committed, or its end not be visible; wait after the transaction"
+            )
 
     def cancel_job(self, job_id: str) -> Cancellation:
         """See `corral.tasks.cancel`; raises TaskResultDoesNotExist."""
@@ -132,7 +152,7 @@ class DatabaseBackend(BaseTaskBackend):
 
     def new_result(self, task: Task, args: Iterable[Any], kwargs: Mapping[str, Any]) -> TaskResult:
         """The result of a job that is about to be inserted."""
-        return TaskResult(
+        return Result(
             task=task,
             id=str(uuid.uuid7()),
             status=TaskResultStatus.READY,

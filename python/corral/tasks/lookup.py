@@ -6,13 +6,14 @@ import dataclasses
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from django.tasks import Task, TaskResult, TaskResultStatus
+from django.tasks import Task, TaskResultStatus
 from django.tasks.base import TaskError
 from django.tasks.exceptions import InvalidTask
 from django.utils.module_loading import import_string
 
 from . import policy
 from .decorator import PolicyTask
+from .results import Result
 
 if TYPE_CHECKING:
     from .models import Job
@@ -72,7 +73,7 @@ def task_errors(entries: list[dict[str, Any]]) -> list[TaskError]:
     ]
 
 
-def task_result(job: Job) -> TaskResult:
+def task_result(job: Job) -> Result:
     """A row as Django's result; raises InvalidTask when the site has no such task any more."""
     try:
         task = find_task(job.task_path)
@@ -80,7 +81,7 @@ def task_result(job: Job) -> TaskResult:
         raise InvalidTask(
             f"job {job.id} belongs to the task {job.task_path!r}, which cannot be imported: {error}"
         ) from error
-    result = TaskResult(
+    result = Result(
         task=with_options(
             task,
             backend=job.backend_name,

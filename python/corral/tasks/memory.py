@@ -24,6 +24,7 @@ from .cancellation import Cancellation
 from .hygiene import Hygiene
 from .insertion import new_job
 from .models import Job
+from .results import Result
 from .runner import RETRY, SUCCESSFUL, Runner
 
 WORKER = "testing"
@@ -213,7 +214,7 @@ def book() -> Book:
 class MemoryBackend(DatabaseBackend):
     """A Corral backend without a table: checks and options are the same."""
 
-    def get_result(self, result_id: str) -> TaskResult:
+    def get_result(self, result_id: str) -> Result:
         """The job `result_id` as it stands; raises TaskResultDoesNotExist."""
         try:
             job = book().find(uuid.UUID(result_id))
@@ -222,6 +223,18 @@ class MemoryBackend(DatabaseBackend):
         if job is None or job.backend_name != self.alias:
             raise TaskResultDoesNotExist(result_id)
         return lookup.task_result(job)
+
+    def status(self, job_id: str) -> str:
+        """The status of the job; raises TaskResultDoesNotExist."""
+        return self.get_result(job_id).status
+
+    def require_waitable(self, job_id: str) -> None:
+        """Raises RuntimeError for a job that has not run: nothing here runs by itself."""
+        if not self.get_result(job_id).is_finished:
+            raise RuntimeError(
+                f"job {job_id} has not run: within corral.testing.tasks() jobs run when the test "
+                "says so, with run()"
+            )
 
     def cancel_job(self, job_id: str) -> Cancellation:
         """See `corral.tasks.cancel`; a job that runs, here, is cancelled by itself and goes on."""
