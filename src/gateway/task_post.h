@@ -1,5 +1,5 @@
-// What one thread of a task worker has in hand: a job, its time limit if it has one, and who may say
-// what came of it (turn_post.h). The watcher ends a job whose time is over, and one whose end
+// What one thread of a task worker has in hand: a job, its time limit if it has one, and who may
+// say what came of it (turn_post.h). The watcher ends a job whose time is over, and one whose end
 // somebody wants (cancel()).
 //
 // The runner (python/corral/tasks/runner.py) says the limit, and beforehand what is to be written

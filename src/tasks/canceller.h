@@ -1,9 +1,9 @@
-// When the store is asked for jobs whose end was asked for, and what becomes of those that this node
-// holds: one that runs is interrupted, one that no thread has begun goes back, and the store ends
-// it.
+// When the store is asked for jobs whose end was asked for, and what becomes of those that this
+// node holds: one that runs is interrupted, one that no thread has begun goes back, and the store
+// ends it.
 //
-// The store is asked when somebody says that there is news, after a beat, and once per poll interval
-// while this node holds jobs. Keeper thread only, except where noted.
+// The store is asked when somebody says that there is news, after a beat, and once per poll
+// interval while this node holds jobs. Keeper thread only, except where noted.
 #pragma once
 
 #include <atomic>

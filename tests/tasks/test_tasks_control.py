@@ -110,6 +110,17 @@ def test_a_failed_job_gets_one_more_attempt(output: Any) -> None:
         corral_tasks("retry", key)
 
 
+def test_a_unique_job_whose_place_is_taken_is_refused() -> None:
+    from tasks_site import unique_tasks
+
+    first = unique_tasks.sync.enqueue(1)
+    corral.tasks.cancel(first)
+    unique_tasks.sync.enqueue(1)
+    with pytest.raises(ConfigurationError, match="it is unique, and another job has its place"):
+        corral_tasks("retry", first.id)
+    assert row("default", first.id).status == "FAILED"
+
+
 def test_a_cancelled_job_can_run_again(output: Any) -> None:
     key = enqueue("default", tasks.add, 1)
     corral.tasks.cancel(key)

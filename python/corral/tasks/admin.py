@@ -109,7 +109,12 @@ class JobAdmin(ReadOnlyAdmin):
 
     @admin.action(description=_("Run again those that failed"), permissions=["control"])
     def run_again(self, request: HttpRequest, jobs: QuerySet[Job]) -> None:
-        changed = [_backend(job).run_again(str(job.pk)) for job in jobs]
+        changed = []
+        for job in jobs:
+            try:
+                changed.append(_backend(job).run_again(str(job.pk)))
+            except ValueError as error:
+                self.message_user(request, str(error), messages.ERROR)
         self.message_user(request, f"{sum(changed)} {_('will run again')}", messages.SUCCESS)
         if left := changed.count(False):
             self.message_user(request, f"{left} {_('had not failed')}", messages.WARNING)

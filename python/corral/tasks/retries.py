@@ -24,7 +24,9 @@ def pause(
 
     None: there is none. `policy` is a resolved one.
     """
-    if isinstance(error, (Discard, TaskCancelled)) or attempt >= policy.max_attempts:  # type: ignore[operator]
+    if isinstance(error, (Discard, TaskCancelled)):
+        return None
+    if attempt >= policy.max_attempts:  # type: ignore[operator]
         return None
     if isinstance(error, Retry):
         if error.after is not None:

@@ -16,7 +16,10 @@ def _run(options: argparse.Namespace) -> int:
             refuse(f"job {job.pk} is {job.status}; only FAILED ones can run again")
     backend = corral_backend(options.backend)
     for job in jobs:
-        again = backend.run_again(str(job.pk))
+        try:
+            again = backend.run_again(str(job.pk))
+        except ValueError as error:
+            refuse(str(error))
         if options.json:
             print(json.dumps({"id": str(job.pk), "changed": again}))
         else:

@@ -6,7 +6,7 @@ import corral.tasks.indexes
 
 
 class Migration(migrations.Migration):
-    dependencies = (("corral_tasks", "0003_queue"),)
+    dependencies = (("corral_tasks", "0004_unique"),)
 
     operations = (
         migrations.AddField(
