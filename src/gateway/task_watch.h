@@ -11,8 +11,8 @@ namespace corral::gateway {
 // The numbers of runner.py.
 tasks::JobStatus job_status(int number);
 
-// Has limit(), hold() and is_cancelled(); `post` outlives it. Empty, with a Python error set, without
-// memory.
+// Has limit(), hold() and is_cancelled(); `post` outlives it. Empty, with a Python error set,
+// without memory.
 interp::Ref make_task_watch(interp::Attached& attached, TaskPost& post);
 
 }  // namespace corral::gateway

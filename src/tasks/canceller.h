@@ -30,6 +30,9 @@ class Canceller {
 
   // Any thread: jobs may have been cancelled. True when that is news.
   bool ask() { return !asked_.exchange(true); }
+  // The database said that other programs wrote something: perhaps a cancel, so it is looked, but
+  // not after each of their commits.
+  void heard() { has_heard_ = claimer_.held() > 0; }
 
   Milliseconds work_at() const;
   Result<void> work(Milliseconds now_ms);
@@ -41,6 +44,7 @@ class Canceller {
   const Milliseconds poll_interval_ms_;
   std::atomic<bool> asked_{false};
   Milliseconds looked_at_ms_ = 0;
+  bool has_heard_ = false;
   bool expects_ends_ = false;  // a cancelled job was here: it may wait again, to be ended
 };
 

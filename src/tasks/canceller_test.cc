@@ -100,6 +100,24 @@ TEST_F(CancellerTest, ASuspectThatHasNotBegunDoesNotHoldTheNodeUp) {
   EXPECT_EQ(begin().id, next);
 }
 
+TEST_F(CancellerTest, NewsOfOtherProgramsMakeItLookSoonButNotEachTime) {
+  canceller.heard();
+  EXPECT_EQ(canceller.work_at(), kNever);  // nothing is held
+  const auto id = database.enqueue({.payload = "a"});
+  settle_down();
+  begin();
+  database.cancel(id);
+  now_ms += kPollMs;
+  settle_down();
+  EXPECT_EQ(interrupted.size(), 1u);
+  canceller.heard();
+  EXPECT_GT(canceller.work_at(), now_ms);
+  EXPECT_LT(canceller.work_at(), now_ms + kPollMs);
+  now_ms = canceller.work_at();
+  settle_down();
+  EXPECT_EQ(interrupted.size(), 2u);
+}
+
 TEST_F(CancellerTest, PollsWhileJobsAreHeldOrACancelledOneMayComeBack) {
   EXPECT_EQ(canceller.work_at(), kNever);
   const auto id = database.enqueue({.payload = "a"});

@@ -306,7 +306,10 @@ bool Keeper::Impl::exchange_news(Milliseconds now_ms) {
   }
   auto heard = store.hear();
   if (!heard) return fail("hear", heard.error(), now_ms);
-  if (*heard) claimer.heard(monotonic_ms());
+  if (*heard) {
+    claimer.heard(monotonic_ms());
+    canceller.heard();
+  }
   return prune(now_ms);
 }
 

@@ -119,7 +119,7 @@ class DatabaseBackend(BaseTaskBackend):
         except ValueError, TypeError, AttributeError, Job.DoesNotExist:
             raise TaskResultDoesNotExist(job_id) from None
         if done is Cancellation.ASKED:
-            cancellation.tell_keepers(self.database())
+            cancellation.tell_keepers(self.database(), notifies=self.parsed_options.notify)
         return done
 
     def run_again(self, job_id: str) -> bool:

@@ -7,6 +7,7 @@ last error.
 from __future__ import annotations
 
 import enum
+import functools
 import uuid
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from django.tasks import TaskResult, TaskResultStatus, task_backends
 from django.tasks.exceptions import TaskResultDoesNotExist
 from django.utils import timezone
 
-from . import guest, records
+from . import guest, notify, records
 
 if TYPE_CHECKING:
     from .backend import DatabaseBackend
@@ -86,11 +87,21 @@ def cancel_in(database: str, key: uuid.UUID, backend: DatabaseBackend) -> Cancel
         return Cancellation.CANCELLED
 
 
-def tell_keepers(database: str) -> None:
+def tell_keepers(database: str, *, notifies: bool) -> None:
     """Keepers hear of it when the caller's transaction, if there is one, commits."""
     connection = connections[database]
-    if connection.in_atomic_block or connection.get_autocommit():
-        transaction.on_commit(guest.wake_for_cancelled, using=database, robust=True)
+    if not connection.in_atomic_block and not connection.get_autocommit():
+        return  # Django has no on_commit here; their next look finds it
+    tell = functools.partial(_tell_now, database, notifies)
+    transaction.on_commit(tell, using=database, robust=True)
+
+
+def _tell_now(database: str, notifies: bool) -> None:
+    guest.wake_for_cancelled()
+    # The job may run on any node, also where this one has a keeper.
+    if notifies and connections[database].vendor == "postgresql":
+        with connections[database].cursor() as cursor:
+            cursor.execute("SELECT pg_notify(%s, '')", [notify.CHANNEL])
 
 
 def end(job: Job, backend: DatabaseBackend) -> None:
