@@ -110,7 +110,13 @@ class Claimer {
   int prefetch(Milliseconds now_ms) const;
   int free_slots(Milliseconds now_ms) const { return threads_ + prefetch(now_ms) - held(); }
   bool has_room(Milliseconds now_ms) const {
-    return free_slots(now_ms) > 0 && ready_.depth() <= low_water_.load();
+    return free_slots(now_ms) > 0 && jobs_waiting() <= low_water_.load();
+  }
+  // In the ready queue. A tick there is no job: it must not keep plain ones from being claimed, or
+  // a suspect would come first.
+  std::size_t jobs_waiting() const {
+    const std::size_t depth = ready_.depth();
+    return depth > 0 && ticker_.is_in_hand() ? depth - 1 : depth;
   }
   bool is_suspects_turn(Milliseconds now_ms) const;
   Milliseconds stale_at() const;

@@ -287,6 +287,19 @@ TEST_F(ClaimerTest, ASuspectRunsAlone) {
   EXPECT_EQ(ready.depth(), 3u);
 }
 
+TEST_F(ClaimerTest, APlainJobComesBeforeASuspectAlsoBehindATick) {
+  enqueue_suspects(1);
+  enqueue(1);
+  database.plan_tick(0);
+  dispatch::Queue<Job> line{8};
+  Claimer restarted{store, line, 2, limits()};
+  restarted.opened(now_ms);  // a tick is handed out at once
+  ASSERT_TRUE(restarted.work(now_ms));
+  ASSERT_EQ(line.depth(), 2u);
+  EXPECT_NE(line.try_pop()->item.payload.find("tick"), std::string::npos);
+  EXPECT_EQ(line.try_pop()->item.crashes, 0);
+}
+
 TEST_F(ClaimerTest, ASuspectIsNotBegunBesideOthersAndNotHeldEither) {
   enqueue(1);
   settle_down();
