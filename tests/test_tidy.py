@@ -211,3 +211,12 @@ def test_every_adr_that_is_named_exists() -> None:
             )
         ]
     )
+
+
+def test_no_two_test_files_share_a_name() -> None:
+    """pytest takes them for one module where their folders are no packages."""
+    places = defaultdict(list)
+    for path in SOURCES:
+        if path.name.startswith("test_") and path.is_relative_to(ROOT / "tests"):
+            places[path.name].append(name(path))
+    assert [same for same in places.values() if len(same) > 1] == []

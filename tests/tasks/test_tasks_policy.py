@@ -44,6 +44,9 @@ class Watch:
     def hold(self) -> bool:
         return self.timely
 
+    def is_cancelled(self) -> bool:
+        return False
+
 
 @pytest.fixture
 def store(alias: str) -> Iterator[Store]:

@@ -45,10 +45,10 @@ def test_jobs_go_from_ready_to_running_to_done(client, document):
         ("count", "words", "phrases", "compress", "lookalikes", "fail"), "ready"
     ) | {"verify": "scheduled"}
 
-    with claimed(2):  # the highest priorities go first
+    with claimed(2):  # of each queue what has the highest priority
         assert {k for k, s in states(client, document).items() if s == "running"} == {
             "count",
-            "words",
+            "lookalikes",
         }
         running = client.get(url).json()
         assert running["tally"] == {"ready": 5, "running": 2, "done": 0, "failed": 0}
