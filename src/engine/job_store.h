@@ -38,8 +38,6 @@ class JobStore final : public tasks::Store {
   Result<void> release(std::span<const tasks::Job> jobs) override { return chosen().release(jobs); }
   Result<int> beat() override { return chosen().beat(); }
   Result<std::vector<Held>> cancelled() override { return chosen().cancelled(); }
-  Result<int> watch() override { return chosen().watch(); }
-  Milliseconds watch_interval_ms() const override { return chosen().watch_interval_ms(); }
   Result<int> prune(int limit) override { return chosen().prune(limit); }
   Result<Milliseconds> next_tick_ms() override { return chosen().next_tick_ms(); }
   Result<bool> changed() override { return chosen().changed(); }

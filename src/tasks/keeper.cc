@@ -121,8 +121,6 @@ struct Keeper::Impl {
   bool exchange_news(Milliseconds now_ms);
   bool reopen(Milliseconds now_ms);
   bool beat(Milliseconds now_ms);
-  Milliseconds watch_at() const;
-  bool watch(Milliseconds now_ms);
   int collect(Milliseconds now_ms);
   bool write_outcomes(Milliseconds now_ms);
   Milliseconds prune_due_at(Milliseconds now_ms) const;
@@ -150,7 +148,6 @@ struct Keeper::Impl {
   Life life = Life::fresh;
   Outage outage;
   Milliseconds beat_at_ms = 0;
-  Milliseconds watched_at_ms = 0;
   Milliseconds suspects_at_ms = 0;  // when a beat is followed by a look for them
   Milliseconds prune_at_ms = 0;
 
@@ -291,7 +288,7 @@ void Keeper::Impl::step() {
 // False after a failed call: what could not be done is kept and done after the next open().
 bool Keeper::Impl::do_work(Milliseconds now_ms) {
   if (outage.is_on() && !reopen(now_ms)) return false;
-  if (!beat(now_ms) || !watch(now_ms) || !write_outcomes(now_ms)) return false;
+  if (!beat(now_ms) || !write_outcomes(now_ms)) return false;
   if (auto released = claimer.release(); !released)
     return fail("release", released.error(), now_ms);
   if (auto cancelled = canceller.work(now_ms); !cancelled)
@@ -336,21 +333,6 @@ bool Keeper::Impl::beat(Milliseconds now_ms) {
   }
   report_rescued(*rescued);
   canceller.ask();
-  return true;
-}
-
-Milliseconds Keeper::Impl::watch_at() const {
-  const Milliseconds interval_ms = store.watch_interval_ms();
-  return interval_ms > 0 ? watched_at_ms + interval_ms : kNever;
-}
-
-bool Keeper::Impl::watch(Milliseconds now_ms) {
-  if (now_ms < watch_at()) return true;
-  watched_at_ms = now_ms;
-  auto rescued = store.watch();
-  if (!rescued) return fail("watch", rescued.error(), now_ms);
-  if (*rescued > 0) claimer.beaten(*rescued, now_ms);
-  report_rescued(*rescued);
   return true;
 }
 
@@ -484,7 +466,7 @@ Milliseconds Keeper::Impl::wake_at(Milliseconds now_ms) const {
   if (life == Life::running && is_drain_asked()) return now_ms;
   Milliseconds at_ms = life == Life::draining ? drain_at_ms.load() : kNever;
   if (outage.is_on()) return std::min(at_ms, outage.retry_at_ms());
-  at_ms = std::min({at_ms, beat_at_ms, watch_at()});
+  at_ms = std::min(at_ms, beat_at_ms);
   at_ms = std::min(at_ms, finisher.due_at(now_ms, claimer.is_hungry()));
   at_ms = std::min(at_ms, canceller.work_at());
   if (life == Life::running) {

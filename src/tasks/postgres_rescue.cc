@@ -1,9 +1,9 @@
 // The heartbeat of this node, and what becomes of jobs whose node died.
 //
-// A node is dead when its process is provably gone on this machine, when it took its session along
-// (docs/adr/0021), or when it has been silent for its lease time (witness.h). Its row is deleted,
-// and jobs that are RUNNING under no row become READY again with one crash more, or FAILED when
-// that makes max_crashes.
+// A node is dead when its process is provably gone on this machine, or when it has been silent for
+// its lease time (witness.h). Its row is deleted, and jobs that are RUNNING under no row become
+// READY again with one crash more, or FAILED when that makes max_crashes.
+#include "base/json.h"
 #include "tasks/machine.h"
 #include "tasks/postgres_store.h"
 
@@ -90,70 +90,6 @@ Result<bool> PostgresStore::bury_dead_nodes() {
   }
   return is_fresh;
 }
-
-// --- lost sessions
-
-// Behind a pooler or a proxy the session is not this process's own, so its end says nothing: there
-// is no lock then, nor on a local socket, where the process itself can be seen.
-Result<void> PostgresStore::take_lock() {
-  const auto own = options_.keeps_session ? session_->local_address() : std::nullopt;
-  if (!own) return {};
-  auto locked =
-      run(sql_.lock, Parameters().text(options_.incarnation).text(own->host).number(own->port));
-  if (!locked) return locked.error();
-  has_lock_ = locked->number(0, 0) != 0;
-  return {};
-}
-
-Milliseconds PostgresStore::watch_interval_ms() const {
-  return has_lock_ && has_company_ ? kWatchIntervalMs : 0;
-}
-
-// Forgets the nodes whose process took its session along when it ended.
-Result<int> PostgresStore::watch() {
-  auto peers = run(sql_.peers, Parameters().text(options_.incarnation));
-  if (!peers) return peers.error();
-  std::map<std::string, std::int64_t> lost;
-  std::set<std::string> present;
-  for (int row = 0; row < peers->rows(); ++row) {
-    const std::string node = peers->uuid(row, 0);
-    present.insert(node);
-    if (has_lost_session(node, *peers, row)) lost.emplace(node, peers->number(row, 1));
-  }
-  std::erase_if(peers_, [&](const auto& peer) { return !present.contains(peer.first); });
-  bool has_buried = false;
-  for (const std::string& node : session_witness_.sees_dead(lost, monotonic_ms())) {
-    auto buried = run(sql_.bury, Parameters().text(node).number(lost.at(node)));
-    if (!buried) return buried.error();
-    has_buried |= buried->affected() > 0;
-  }
-  return has_buried ? rescue() : 0;
-}
-
-// Only a client that went without a word counts. A session that the server ended, or that its node
-// closed to open another one, has a living node behind it; so has a row that is renewed without the
-// lock. In doubt the lease decides.
-bool PostgresStore::has_lost_session(const std::string& node, const Answer& peers, int row) {
-  const std::int64_t expires_at = peers.number(row, 1);
-  const bool is_held = peers.number(row, 2) != 0;
-  const std::int64_t abandoned = peers.number(row, 3);
-  const std::int64_t ended = peers.number(row, 4);
-  if (is_held) {
-    peers_[node] = {abandoned, ended, std::nullopt};
-    return false;
-  }
-  const auto seen = peers_.find(node);
-  if (seen == peers_.end()) return false;
-  Peer& peer = seen->second;
-  if (!peer.expires_at) peer.expires_at = expires_at;
-  if (*peer.expires_at != expires_at || peer.ended != ended) {
-    peers_.erase(seen);
-    return false;
-  }
-  return abandoned > peer.abandoned;
-}
-
-// --- rescue
 
 // Takes the jobs of dead nodes back; returns how many.
 Result<int> PostgresStore::rescue() {

@@ -1,9 +1,5 @@
 #include "tasks/postgres_session.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-
 #include <array>
 #include <charconv>
 #include <cstring>
@@ -253,29 +249,6 @@ bool Session::refused_values() const {
     if (sql_state_.starts_with(kind)) return true;
   }
   return false;
-}
-
-std::optional<Session::Address> Session::local_address() const {
-  sockaddr_storage storage{};
-  socklen_t size = sizeof storage;
-  if (::getsockname(fd(), reinterpret_cast<sockaddr*>(&storage), &size) != 0) return std::nullopt;
-  std::array<char, INET6_ADDRSTRLEN> host{};
-  const void* bytes = nullptr;
-  in_port_t port = 0;
-  if (storage.ss_family == AF_INET) {
-    const auto& address = reinterpret_cast<const sockaddr_in&>(storage);
-    bytes = &address.sin_addr;
-    port = address.sin_port;
-  } else if (storage.ss_family == AF_INET6) {
-    const auto& address = reinterpret_cast<const sockaddr_in6&>(storage);
-    bytes = &address.sin6_addr;
-    port = address.sin6_port;
-  } else {
-    return std::nullopt;
-  }
-  if (::inet_ntop(storage.ss_family, bytes, host.data(), host.size()) == nullptr)
-    return std::nullopt;
-  return Address{host.data(), ntohs(port)};
 }
 
 Result<void> Session::listen() {

@@ -93,14 +93,6 @@ class Session {
 
   int fd() const { return pq_->socket(connection_); }
 
-  // Where this end of the connection is, as inet_client_addr() and inet_client_port() would name it
-  // if nobody stood between; nothing where that cannot be told (a local socket).
-  struct Address {
-    std::string host;
-    int port = 0;
-  };
-  std::optional<Address> local_address() const;
-
  private:
   Session(std::shared_ptr<const Libpq> pq, PgConnection* connection, Preparing preparing)
       : pq_(std::move(pq)), connection_(connection), preparing_(preparing) {}

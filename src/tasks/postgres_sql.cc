@@ -174,26 +174,6 @@ constexpr const char* kNodes =
     "(expires_at <= statement_timestamp())::int::bigint, (expires_at > statement_timestamp() + "
     "$1::bigint * interval '1 millisecond')::int::bigint FROM corral_node";
 
-// A node's lock is a shared one, so that a new session has it beside one that is still ending.
-#define CORRAL_NODE_LOCK(incarnation) "hashtextextended('corral node ' || " incarnation ", 0)"
-
-constexpr const char* kLock =
-    "SELECT (CASE WHEN host(inet_client_addr()) = $2::text AND inet_client_port() = $3::bigint "
-    "THEN pg_try_advisory_lock_shared(" CORRAL_NODE_LOCK("$1::text") ") END)::int::bigint";
-
-constexpr const char* kPeers =
-    "WITH here AS MATERIALIZED (SELECT oid, pg_stat_get_db_sessions_abandoned(oid) AS abandoned, "
-    "pg_stat_get_db_sessions_killed(oid) + pg_stat_get_db_sessions_fatal(oid) AS ended "
-    "FROM pg_database WHERE datname = current_database()), "
-    "locks AS MATERIALIZED (SELECT classid::bigint << 32 | objid::bigint AS key "
-    "FROM pg_locks JOIN here ON database = oid "
-    "WHERE locktype = 'advisory' AND objsubid = 1 AND granted) "
-    "SELECT incarnation, " CORRAL_EXPIRY
-    ", (" CORRAL_NODE_LOCK("incarnation::text") " IN (SELECT key FROM locks))::int::bigint, "
-    "abandoned, ended FROM corral_node, here WHERE incarnation <> $1::uuid";
-
-#undef CORRAL_NODE_LOCK
-
 constexpr const char* kBury =
     "DELETE FROM corral_node WHERE incarnation = $1::uuid AND " CORRAL_EXPIRY " = $2::bigint";
 
@@ -302,8 +282,6 @@ PostgresSql::PostgresSql(const std::string& time_zone)
     : set_up{"set_up", kSetUp},
       renew{"renew", kRenew},
       nodes{"nodes", kNodes},
-      lock{"lock", kLock},
-      peers{"peers", kPeers},
       bury{"bury", kBury},
       rescue{"rescue", kRescue},
       held_rows{"held_rows", kHeldRows},

@@ -26,11 +26,6 @@ struct PostgresSql {
   // ms -> incarnation, machine, pid, process_started, expiry, whether that is over, and whether it
   // is further away than so long, of all nodes
   Statement nodes;
-  // incarnation, own address, own port -> whether this session has the node's lock (or NULL)
-  Statement lock;
-  // incarnation -> incarnation, expiry, whether its lock is held, of the other nodes; and how many
-  // sessions of the database their clients abandoned, and how many the server ended
-  Statement peers;
   // incarnation, expiry -> -: forgotten, unless it has renewed
   Statement bury;
   // incarnation, rows, backend names[], their max_crashes[], their retentions[], max_crashes of

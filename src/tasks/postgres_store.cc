@@ -127,8 +127,7 @@ PostgresStore::PostgresStore(Options options)
       queues_(kind_of(options_.queues)),
       label_(label_of(options_)),
       witness_(options_.lease_ms, options_.looks_until_dead),
-      shares_(options_.weights),
-      session_witness_(kWatchIntervalMs * Witness::kParts, kWatchLooks) {}
+      shares_(options_.weights) {}
 
 PostgresStore::~PostgresStore() = default;
 
@@ -145,9 +144,6 @@ Result<void> PostgresStore::load() {
 Result<int> PostgresStore::open() {
   session_.reset();
   witness_.forget();
-  has_lock_ = false;
-  peers_.clear();
-  session_witness_.forget();
   if (Result<void> loaded = load(); !loaded) return loaded.error();
   const auto preparing =
       options_.keeps_session ? Session::Preparing::prepared : Session::Preparing::unprepared;
@@ -155,9 +151,6 @@ Result<int> PostgresStore::open() {
   if (!session) return session.error();
   session_ = std::move(*session);
   if (Result<void> set_up = set_up_session(); !set_up) return set_up.error();
-  // First of all: whoever sees this node's lock free or buries its row must see that it lives.
-  if (Result<void> locked = take_lock(); !locked) return locked.error();
-  if (Result<void> renewed = renew(); !renewed) return renewed.error();
   Result<int> rescued = beat();
   if (!rescued) return rescued;
   if (Result<void> given_back = give_back_undelivered(); !given_back) return given_back.error();

@@ -65,8 +65,6 @@ class PostgresStore final : public Store {
   Result<void> release(std::span<const Job> jobs) override;
   Result<int> beat() override;
   Result<std::vector<Held>> cancelled() override;
-  Result<int> watch() override;
-  Milliseconds watch_interval_ms() const override;
   Result<int> prune(int limit) override;
   Result<Milliseconds> next_tick_ms() override;
   Result<bool> changed() override;
@@ -119,19 +117,7 @@ class PostgresStore final : public Store {
   Result<int> write(std::span<const Finished> rows);
   Result<int> write_once(std::span<const Finished> rows);
 
-  // A node whose session was cut is back long before so many looks are over.
-  static constexpr Milliseconds kWatchIntervalMs = 500;
-  static constexpr int kWatchLooks = 3;  // after the first
-  // What was seen of another node when this very session last saw its lock held.
-  struct Peer {
-    std::int64_t abandoned = 0;
-    std::int64_t ended = 0;
-    std::optional<std::int64_t> expires_at;  // when the lock was first seen free
-  };
-
-  Result<void> take_lock();
   Result<void> renew();
-  bool has_lost_session(const std::string& node, const Answer& peers, int row);
   Result<bool> bury_dead_nodes();
   Result<int> rescue();
 
@@ -145,9 +131,6 @@ class PostgresStore final : public Store {
   std::set<Key> held_;
   Witness witness_;
   Shares shares_;
-  bool has_lock_ = false;
-  std::map<std::string, Peer> peers_;  // by incarnation; whose lock was seen held
-  Witness session_witness_;
   bool has_company_ = false;  // other nodes live
   Milliseconds announced_at_ms_ = 0;
   bool loses_next_claim_ = false;

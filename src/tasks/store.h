@@ -69,12 +69,6 @@ class Store {
   };
   virtual Result<std::vector<Held>> cancelled() = 0;
 
-  // Between two beats: rescues what nodes left whose death the database itself has noticed. Returns
-  // how many. Wanted once per watch_interval_ms(), which changes with open() and beat(); 0: there
-  // is nothing to watch.
-  virtual Result<int> watch() { return 0; }
-  virtual Milliseconds watch_interval_ms() const { return 0; }
-
   // Deletes up to `limit` finished jobs whose retention is over; returns how many.
   virtual Result<int> prune(int limit) = 0;
 

@@ -1,8 +1,5 @@
 """News of other programs and between nodes, sessions that are cut, what a keeper leaves behind."""
 
-import contextlib
-import os
-import signal
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -89,70 +86,3 @@ def test_sessions_cut_again_and_again_lose_and_double_nothing(pg_site: TaskSite)
     ran = Counter(note for note in pg_site.notes() if note.startswith("ran "))
     assert ran == {f"ran {number}": 1 for number in range(JOBS)}
     assert {row["crashes"] for row in pg_site.jobs().values()} == {0}
-
-
-RARE_BEATS = "--node-lease=3600"  # a heartbeat, which looks at processes, comes every four minutes
-LOCKS = (
-    "FROM pg_locks, corral_job WHERE locktype = 'advisory' AND "
-    "(classid::bigint << 32 | objid::bigint) = "
-    "hashtextextended('corral node ' || node::text, 0)"
-)
-LOOKS_ENOUGH = 8
-
-
-def wait_looks(site: TaskSite, number: int) -> None:
-    """Until each node that has company has looked so often again whose locks are held."""
-    looks: dict[int, set[str]] = {}
-
-    def looked() -> bool:
-        for row in site.database.rows(
-            f"SELECT pid, query_start {KEEPERS} AND query LIKE '%pg_locks%' AND state = 'idle'"
-        ):
-            looks.setdefault(row["pid"], set()).add(str(row["query_start"]))
-        return bool(looks) and all(len(starts) > number for starts in looks.values())
-
-    eventually(looked, f"{number} looks")
-
-
-def test_a_process_that_took_its_session_along_is_dead(pg_site: TaskSite) -> None:
-    gate = pg_site.make_gate(uuid.uuid4().hex)
-    with contextlib.ExitStack() as stack:
-        with pytest.raises(InterruptedError), pg_site.serve(RARE_BEATS) as dying:
-            key = pg_site.enqueue(dying, "wait", gate)
-            pg_site.wait_note(f"at {gate}")
-            watching = stack.enter_context(pg_site.work(RARE_BEATS))
-            wait_looks(pg_site, 1)
-            assert len(pg_site.database.rows(f"SELECT pg_terminate_backend(pid) {LOCKS}")) == 1
-            dying.expect_log("CORRAL-501")
-            dying.expect_message("the database of the jobs is back")
-            wait_looks(pg_site, 2)
-            assert pg_site.job(key)["crashes"] == 0
-            raise InterruptedError  # the harness kills every process of the server
-        watching.expect_log("CORRAL-503")
-        pg_site.wait_note(f"at {gate}", times=2)
-        pg_site.open_gate(gate)
-        (row,) = pg_site.wait_finished(key)
-        assert (row["status"], row["crashes"]) == ("SUCCESSFUL", 1)
-
-
-def test_a_living_node_without_its_session_keeps_its_jobs(pg_site: TaskSite) -> None:
-    gate = pg_site.make_gate(uuid.uuid4().hex)
-    with pg_site.serve(RARE_BEATS) as paused:
-        key = pg_site.enqueue(paused, "wait", gate)
-        pg_site.wait_note(f"at {gate}")
-        with pg_site.work(RARE_BEATS):
-            wait_looks(pg_site, 1)
-            # It cannot come back for longer than a dead one is given.
-            os.killpg(paused.pids().supervisor, signal.SIGSTOP)
-            try:
-                assert len(pg_site.database.rows(f"SELECT pg_terminate_backend(pid) {LOCKS}")) == 1
-                wait_looks(pg_site, LOOKS_ENOUGH)
-                assert len(pg_site.nodes()) == 2
-            finally:
-                os.killpg(paused.pids().supervisor, signal.SIGCONT)
-            paused.expect_log("CORRAL-501")
-            paused.expect_message("the database of the jobs is back")
-            pg_site.open_gate(gate)
-            (row,) = pg_site.wait_finished(key)
-            assert (row["status"], row["crashes"]) == ("SUCCESSFUL", 0)
-    assert pg_site.notes().count(f"at {gate}") == 1
